@@ -1,0 +1,1 @@
+//! The one decision: full, read only, blocked.

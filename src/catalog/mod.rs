@@ -1,0 +1,1 @@
+//! Products, prices, plans, limits, features.

@@ -1,0 +1,1 @@
+//! From the pricing page through Stripe Checkout and back.

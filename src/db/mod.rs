@@ -1,0 +1,1 @@
+//! One query layer over SQLite and Postgres.

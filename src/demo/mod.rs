@@ -1,0 +1,1 @@
+//! The demo: seeds, people, time machine.

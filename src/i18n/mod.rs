@@ -1,0 +1,1 @@
+//! Languages: texts, numbers, money, dates.

@@ -1,0 +1,1 @@
+//! Invoices, kept from Stripe.

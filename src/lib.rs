@@ -1,0 +1,28 @@
+//! A self-hosted, server-rendered billing portal for multi-tenant SaaS on Stripe.
+//!
+//! A feature is a folder; in each, `mod.rs` holds the rules, `web.rs` the pages, `store.rs` the SQL and `work.rs` the
+//! background steps. Data goes request → `web` → rules → `store` → page struct → template.
+
+pub mod access;
+pub mod audit;
+pub mod auth;
+pub mod catalog;
+pub mod checkout;
+pub mod clock;
+pub mod db;
+#[cfg(feature = "sandbox")]
+pub mod demo;
+pub mod error;
+pub mod i18n;
+pub mod invoices;
+pub mod mail;
+pub mod money;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod staff;
+pub mod stripe;
+pub mod subscription;
+pub mod sync;
+pub mod tenants;
+pub mod web;
+pub mod webhooks;

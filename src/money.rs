@@ -1,0 +1,1 @@
+//! Money: minor units and a currency, never a float.

@@ -1,0 +1,1 @@
+//! A Stripe-compatible server for demos and tests.

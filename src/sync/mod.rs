@@ -1,0 +1,1 @@
+//! The one writer: a Stripe snapshot becomes rows and consequences.
