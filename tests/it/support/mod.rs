@@ -1,1 +1,4 @@
 //! What the tests share.
+
+pub(crate) mod openapi;
+pub(crate) mod recorder;
