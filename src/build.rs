@@ -1,2 +1,5 @@
 //! Build step.
-fn main() {}
+fn main() {
+    println!("cargo:rerun-if-changed=src/build.rs");
+    println!("cargo:rerun-if-changed=migrations");
+}
