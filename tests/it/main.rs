@@ -1,4 +1,11 @@
 //! All integration tests, in one binary: it links once.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[macro_use]
+mod support;
 
 mod contract;
-mod support;
+mod db;
+mod group_commit;
+mod house;
+mod sessions;
