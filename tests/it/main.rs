@@ -1,5 +1,6 @@
 //! All integration tests, in one binary: it links once.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 #[macro_use]
 mod support;

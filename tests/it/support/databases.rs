@@ -15,14 +15,13 @@ use billing_portal::db::Db;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::postgres::{Files, Server};
+use super::postgres::Server;
 
 /// Makes two tests, `name::sqlite` and `name::postgres`, of each body.
 macro_rules! both_databases {
     ($($(#[$about:meta])* async fn $name:ident($input:ident: $type:ty) $body:block)+) => { $(
         $(#[$about])*
         mod $name {
-            #[allow(unused_imports, reason = "a short body may need nothing")]
             use super::*;
 
             async fn body($input: $type) $body
@@ -108,7 +107,7 @@ pub(crate) async fn fresh_postgres() -> Option<(Db, &'static Server, String)> {
     static SERVER: OnceCell<Option<(Server, String)>> = OnceCell::const_new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let found = SERVER.get_or_init(|| async {
-        let server = Server::find(Files::Scratch).await?;
+        let server = Server::find(false).await?;
         let template = format!("portal_template_{}", std::process::id());
         server.command(format!("drop database if exists {template} with (force)")).await;
         server.command(format!("create database {template} template template0")).await;

@@ -19,19 +19,10 @@ pub(crate) struct Server {
     _guard: Option<Child>,
 }
 
-/// What the files of a server are safe against.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Files {
-    /// Nothing: fast, for tests.
-    Scratch,
-    /// Power loss: for measurements.
-    #[allow(dead_code, reason = "the bench uses it, the tests do not")]
-    Durable,
-}
-
 impl Server {
-    /// The named server, or one of our own; `None` where there is neither.
-    pub(crate) async fn find(files: Files) -> Option<Self> {
+    /// The named server, or one of our own; `None` where there is neither. Ours survives a loss of power only if it is to
+    /// be `durable`: measurements want that, tests do not.
+    pub(crate) async fn find(durable: bool) -> Option<Self> {
         if let Some(url) = std::env::var_os("TEST_POSTGRES_URL") {
             let url = url.into_string().expect("TEST_POSTGRES_URL is not UTF-8");
             let (address, query) = url.split_once('?').unwrap_or((&url, ""));
@@ -41,7 +32,7 @@ impl Server {
             return Some(Self { before: format!("{}/", &address[..end]), after, _guard: None });
         }
         let binaries = binaries()?;
-        Some(Self::start(&binaries, files).await)
+        Some(Self::start(&binaries, durable).await)
     }
 
     /// The address of one of the server's databases.
@@ -57,7 +48,7 @@ impl Server {
         admin.close().await.expect("cannot disconnect from Postgres");
     }
 
-    async fn start(binaries: &Path, files: Files) -> Self {
+    async fn start(binaries: &Path, durable: bool) -> Self {
         let folder =
             tempfile::Builder::new().prefix("portal-pg-").tempdir().expect("no temporary folder").keep();
         let user = unprivileged();
@@ -72,7 +63,7 @@ impl Server {
             .output()
             .expect("cannot run initdb");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let sync = if files == Files::Scratch { "off" } else { "on" };
+        let sync = if durable { "on" } else { "off" };
         let guard = as_user(user, Command::new("/bin/sh"))
             .current_dir(&folder)
             .arg("-c")
