@@ -102,6 +102,8 @@ async fn write_all<B: Batch>(
                 let _ = one.told.send(Err(Error::Group(Arc::clone(&down))));
             }
         }
+        // Who has just been answered may have the next row at hand: it goes with the next commit and not with the one after.
+        tokio::task::yield_now().await;
     }
 }
 
