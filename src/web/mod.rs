@@ -1,1 +1,81 @@
-//! What every page shares: layout, forms, assets, headers, server.
+//! What every page shares: layout, forms, flash messages, assets, headers, errors as pages, and the server itself.
+//!
+//! [`furnish`] wraps the routes of the features with all of it. Nothing here knows a feature, a table or Stripe; who is signed in
+//! is told to [`Visit`] by `auth`.
+
+mod address;
+pub mod assets;
+pub mod cookies;
+mod errors;
+mod flash;
+mod form;
+mod headers;
+pub mod health;
+mod language;
+mod origin;
+mod page;
+mod redirect;
+pub mod server;
+mod site;
+mod visit;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
+
+pub use address::{ClientAddress, Peer};
+pub use flash::{Flash, Tone};
+pub use form::{FORM_LIMIT, Form};
+pub use page::{Html, Page};
+pub use redirect::{Redirect, local_path, redirect, redirect_out};
+pub use site::{STRIPE_ORIGINS, Site};
+pub use visit::{Notice, Person, TenantChoice, Visit};
+
+use crate::error::Error;
+
+/// Puts around the routes of all features what every answer has: headers, errors as pages, language, flash messages, assets.
+///
+/// Session layers belong inside, on the router that is handed in.
+pub fn furnish<S: Clone + Send + Sync + 'static>(routes: Router<S>, site: Arc<Site>) -> Router<S> {
+    routes
+        .merge(assets::router())
+        .merge(language::router())
+        .fallback(|| async { Error::NotFound })
+        .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
+        .layer(CatchPanicLayer::custom(answer_to_a_panic))
+        .layer(from_fn_with_state(site, answer))
+}
+
+/// What happens to every request, from the outside.
+async fn answer(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
+    let visit = Visit::begin(site, &request);
+    let started = tokio::time::Instant::now();
+    let span = tracing::info_span!("request", id = %visit.request_id(), method = %visit.method(), route = visit.route());
+    request.extensions_mut().insert(Arc::clone(&visit));
+    let response = async {
+        let response = match origin::check(&visit, request.headers()) {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
+        let response = errors::render(&visit, response);
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status = response.status().as_u16(), millis, "answered");
+        response
+    }
+    .instrument(span)
+    .await;
+    headers::furnish(&visit, cookies::furnish(&visit, response))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
+fn answer_to_a_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let words =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::internal(format!("a handler panicked: {}", words.unwrap_or("without a word"))).into_response()
+}

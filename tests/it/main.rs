@@ -10,3 +10,4 @@ mod db;
 mod group_commit;
 mod house;
 mod sessions;
+mod web;

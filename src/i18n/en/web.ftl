@@ -1,0 +1,54 @@
+web-product = Billing
+web-error-prefix = Error:
+web-skip = Skip to the content
+web-nav = Main
+web-nav-overview = Overview
+web-nav-plans = Plans
+web-nav-invoices = Invoices
+web-nav-staff = Staff
+web-nav-account = Your account
+web-tenant = Company:
+web-switch-tenant = Switch to
+web-account = Account
+web-sign-in = Sign in
+web-sign-out = Sign out
+web-language = Language
+web-language-unknown = Choose one of the languages offered.
+web-help = Questions?
+web-card-data = Card details are entered at Stripe and never reach this site.
+web-optional = (optional)
+web-summary = Please check these fields
+web-request-id = If you write to us about this, please give this number:
+web-go-home = Back to the front page
+web-field-missing = The field “{ $field }” is missing.
+web-field-unreadable = The field “{ $field }” cannot be read.
+
+web-not-found-title = There is nothing here
+web-not-found-text = The address may be mistyped, or what was here has moved or does not belong to your company.
+web-method-title = This page does not work that way
+web-method-text = Open it from a link or a button of the portal.
+web-sign-in-title = Please sign in
+web-sign-in-text = This page is for people who are signed in.
+web-forbidden-title = This is not open to you
+web-forbidden-text = Your role does not include billing. An owner or admin of your company can change that.
+web-forged-title = This form is no longer valid
+web-forged-text = It may have been open for a long time, or you have signed in or out since. Nothing was changed. Go back, reload the page and send it again.
+web-unreadable-title = We could not read that
+web-unreadable-text = Something in the request is not as this page expects it. Nothing was changed.
+web-invalid-title = Something in the form needs another look
+web-invalid-text = Nothing was changed. Go back, correct this and send it again:
+web-conflict-title = That is not possible right now
+web-gone-title = This is over
+web-too-many-title = Too many tries
+web-too-many-text = { $minutes ->
+    [one] Please wait a minute, then try again.
+   *[other] Please wait { $minutes } minutes, then try again.
+}
+web-too-large-title = That is too much at once
+web-too-large-text = What was sent is larger than this page takes. Nothing was changed.
+web-stripe-title = Our payment provider does not answer
+web-stripe-text = Nothing was changed and nothing was charged. Please try again in a moment; it is safe to do so.
+web-unavailable-title = We will be right back
+web-unavailable-text = The portal cannot reach its records at the moment. Nothing was changed. Please try again in a minute.
+web-internal-title = Something went wrong on our side
+web-internal-text = It has been recorded. Please try again; if it keeps happening, write to us.

@@ -1,0 +1,54 @@
+web-product = Facturación
+web-error-prefix = Error:
+web-skip = Saltar al contenido
+web-nav = Principal
+web-nav-overview = Resumen
+web-nav-plans = Planes
+web-nav-invoices = Facturas
+web-nav-staff = Equipo interno
+web-nav-account = Su cuenta
+web-tenant = Empresa:
+web-switch-tenant = Cambiar a
+web-account = Cuenta
+web-sign-in = Iniciar sesión
+web-sign-out = Cerrar sesión
+web-language = Idioma
+web-language-unknown = Elija uno de los idiomas ofrecidos.
+web-help = ¿Preguntas?
+web-card-data = Los datos de la tarjeta se introducen en Stripe y nunca llegan a este sitio.
+web-optional = (opcional)
+web-summary = Revise estos campos
+web-request-id = Si nos escribe sobre esto, indique este número:
+web-go-home = Volver a la página principal
+web-field-missing = Falta el campo «{ $field }».
+web-field-unreadable = El campo «{ $field }» no se puede leer.
+
+web-not-found-title = Aquí no hay nada
+web-not-found-text = Puede que la dirección esté mal escrita, o que lo que había aquí se haya movido o no pertenezca a su empresa.
+web-method-title = Esta página no funciona así
+web-method-text = Ábrala desde un enlace o un botón del portal.
+web-sign-in-title = Inicie sesión
+web-sign-in-text = Esta página es para quienes han iniciado sesión.
+web-forbidden-title = Usted no tiene acceso a esto
+web-forbidden-text = Su rol no incluye la facturación. Un propietario o administrador de su empresa puede cambiarlo.
+web-forged-title = Este formulario ya no es válido
+web-forged-text = Puede que llevara mucho tiempo abierto, o que desde entonces haya iniciado o cerrado sesión. No se ha cambiado nada. Vuelva atrás, recargue la página y envíelo de nuevo.
+web-unreadable-title = No hemos podido leerlo
+web-unreadable-text = Algo en la solicitud no es como esta página lo espera. No se ha cambiado nada.
+web-invalid-title = Hay algo que revisar en el formulario
+web-invalid-text = No se ha cambiado nada. Vuelva atrás, corrija esto y envíelo de nuevo:
+web-conflict-title = Ahora mismo no es posible
+web-gone-title = Esto ha terminado
+web-too-many-title = Demasiados intentos
+web-too-many-text = { $minutes ->
+    [one] Espere un minuto y vuelva a intentarlo.
+   *[other] Espere { $minutes } minutos y vuelva a intentarlo.
+}
+web-too-large-title = Es demasiado de una vez
+web-too-large-text = Lo enviado es mayor de lo que admite esta página. No se ha cambiado nada.
+web-stripe-title = Nuestro proveedor de pagos no responde
+web-stripe-text = No se ha cambiado ni cobrado nada. Vuelva a intentarlo en un momento; puede hacerlo sin riesgo.
+web-unavailable-title = Volvemos enseguida
+web-unavailable-text = El portal no puede acceder a sus registros en este momento. No se ha cambiado nada. Inténtelo de nuevo en un minuto.
+web-internal-title = Algo ha fallado por nuestra parte
+web-internal-text = Ha quedado registrado. Inténtelo de nuevo; si sigue ocurriendo, escríbanos.

@@ -1,0 +1,73 @@
+//! Forms: what was posted cannot be reached before it is known to come from a page of ours.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::Visit;
+use crate::error::{Error, FieldError, Result};
+
+/// The most that a form may hold, in bytes.
+pub const FORM_LIMIT: usize = 64 * 1024;
+
+/// The name of the field that carries the token.
+const TOKEN: &str = "csrf";
+
+/// A posted form, checked: not from another site, and with the token that our page gave this very visitor.
+///
+/// The value is for `T` to read, field by field; what a page must say about each field is decided by the feature. A form
+/// that lacks a field altogether was not made by our page: it is refused with the name of the field.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        let visit = request.extensions().get::<Arc<Visit>>().cloned();
+        let visit = visit.ok_or_else(|| Error::internal("the routes are not furnished"))?;
+        check_kind(request.headers())?;
+        let bytes = read(request.into_body()).await?;
+        let token = form_urlencoded::parse(&bytes).find(|(name, _)| name == TOKEN);
+        if !token.is_some_and(|(_, token)| visit.is_form_token(&token)) {
+            return Err(Error::Forged("the token is missing or not this visitor's"));
+        }
+        let fields = serde_urlencoded::Deserializer::new(form_urlencoded::parse(&bytes));
+        serde_path_to_error::deserialize(fields).map(Self).map_err(|error| unreadable(&error))
+    }
+}
+
+fn check_kind(headers: &HeaderMap) -> Result<()> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Error::UnsupportedMediaType);
+    }
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > FORM_LIMIT) { Err(Error::PayloadTooLarge) } else { Ok(()) }
+}
+
+async fn read(body: Body) -> Result<bytes::Bytes> {
+    match Limited::new(body, FORM_LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::PayloadTooLarge),
+        Err(_) => Err(Error::Unreadable("the body broke off")),
+    }
+}
+
+fn unreadable(error: &serde_path_to_error::Error<serde_urlencoded::de::Error>) -> Error {
+    let path = error.path().to_string();
+    let words = error.inner().to_string();
+    let missing = words.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match missing {
+        Some(field) => Error::Invalid(vec![FieldError::new(field, "web-field-missing").with("field", field)]),
+        None => {
+            Error::Invalid(vec![FieldError::new(path.as_str(), "web-field-unreadable").with("field", &path)])
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The page context: what the layout and every template can say and show.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::header;
+use http::request::Parts;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Flash, Notice, Person, Site, Visit, assets, visit};
+use crate::error::{Error, FieldError, Result};
+use crate::i18n::{Arg, Language, Value};
+use crate::money::Money;
+
+/// The context of a page: who looks, in which language, and what the layout needs. The first field of each page struct.
+#[derive(Clone, Debug)]
+pub struct Page {
+    visit: Arc<Visit>,
+    errors: Vec<FieldError>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        visit::of(parts).map(Self::new)
+    }
+}
+
+impl Page {
+    pub(super) fn new(visit: Arc<Visit>) -> Self {
+        Self { visit, errors: Vec::new() }
+    }
+
+    /// The same page, telling what is wrong with which field. Its title says so, its summary links to the fields.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// The fields that could not be accepted.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
+    /// What is wrong with a field, in words; empty if nothing is.
+    pub fn error_of(&self, field: &str) -> String {
+        self.errors
+            .iter()
+            .find(|error| error.field == field)
+            .map(|error| self.message(error))
+            .unwrap_or_default()
+    }
+
+    /// The words of a field's error.
+    pub fn message(&self, error: &FieldError) -> String {
+        self.language().text(error.key, &error.args)
+    }
+
+    /// The text of a key.
+    pub fn t(&self, key: &str) -> String {
+        self.language().word(key)
+    }
+
+    /// The text of a key with variables. For variables of several kinds, wrap each in [`Page::arg`].
+    pub fn ta<A: Arg, const N: usize>(&self, key: &str, args: [(&str, A); N]) -> String {
+        self.language().text(key, &args)
+    }
+
+    /// A variable of any kind.
+    pub fn arg<'a, A: Arg + ?Sized>(&self, value: &'a A) -> Value<'a> {
+        value.value()
+    }
+
+    /// The language of the page.
+    pub fn language(&self) -> Language {
+        self.visit.language()
+    }
+
+    /// Its code, for `lang`.
+    pub fn lang(&self) -> &'static str {
+        self.language().code()
+    }
+
+    /// All languages, for the switch.
+    pub fn languages(&self) -> [Language; 2] {
+        Language::ALL
+    }
+
+    /// The time zone of the tenant, or UTC.
+    pub fn time_zone(&self) -> TimeZone {
+        self.visit.time_zone()
+    }
+
+    /// The time of the business.
+    pub fn now(&self) -> Timestamp {
+        self.visit.now()
+    }
+
+    /// An amount.
+    pub fn money(&self, money: &Money) -> String {
+        self.language().money(*money)
+    }
+
+    /// An amount in large print, without decimals that are nought.
+    pub fn money_short(&self, money: &Money) -> String {
+        self.language().money_short(*money)
+    }
+
+    /// A whole number.
+    pub fn number(&self, number: impl Into<i64>) -> String {
+        self.language().number(number.into())
+    }
+
+    /// A share in hundredths of a per cent.
+    pub fn percent(&self, basis_points: impl Into<i64>) -> String {
+        self.language().percent(basis_points.into())
+    }
+
+    /// The day of a time.
+    pub fn date(&self, at: &Timestamp) -> String {
+        self.language().date(*at, &self.time_zone())
+    }
+
+    /// The day of a time, for machines: `<time datetime>`.
+    pub fn iso(&self, at: &Timestamp) -> String {
+        at.to_string()
+    }
+
+    /// Day, time and time zone.
+    pub fn date_time(&self, at: &Timestamp) -> String {
+        self.language().date_time(*at, &self.time_zone())
+    }
+
+    /// How far a day is from today.
+    pub fn relative_day(&self, at: &Timestamp) -> String {
+        self.language().relative_day(*at, self.now(), &self.time_zone())
+    }
+
+    /// The address of a file of `static/`.
+    pub fn asset(&self, name: &str) -> String {
+        assets::address(name)
+    }
+
+    /// The word that inline scripts must carry.
+    pub fn nonce(&self) -> &str {
+        self.visit.nonce()
+    }
+
+    /// The token that each form carries in its field `csrf`.
+    pub fn csrf(&self) -> String {
+        self.visit.form_token()
+    }
+
+    /// The message that a step before left.
+    pub fn flash(&self) -> Option<&Flash> {
+        self.visit.flash()
+    }
+
+    /// Who is signed in.
+    pub fn person(&self) -> Option<&Person> {
+        self.visit.person()
+    }
+
+    /// The tenant whose pages these are.
+    pub fn tenant_name(&self) -> Option<&str> {
+        Some(self.person()?.tenant.as_ref()?.name.as_str())
+    }
+
+    /// The first letters of the person's name, for the picture they do not have.
+    pub fn initials(&self) -> String {
+        let name = self.person().map_or("", |person| person.name.as_str());
+        name.split_whitespace()
+            .filter_map(|word| word.chars().next())
+            .take(2)
+            .flat_map(char::to_uppercase)
+            .collect()
+    }
+
+    /// What every page of the tenant must tell.
+    pub fn notice(&self) -> Option<&Notice> {
+        self.person()?.notice.as_ref()
+    }
+
+    /// The number of the request.
+    pub fn request_id(&self) -> &str {
+        self.visit.request_id()
+    }
+
+    /// Where to write for help.
+    pub fn support_email(&self) -> Option<&str> {
+        self.visit.site().support_email.as_deref()
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Site {
+        self.visit.site()
+    }
+
+    /// The page itself, for forms that lead back to it. After a post, the address that was posted to.
+    pub fn here(&self) -> &str {
+        self.visit.path_and_query()
+    }
+
+    /// Whether a link of the navigation leads to this page or to one above it.
+    pub fn is_at(&self, section: &str) -> bool {
+        let path = self.visit.path();
+        path == section
+            || (section != "/" && path.strip_prefix(section).is_some_and(|rest| rest.starts_with('/')))
+    }
+}
+
+/// A template as an answer.
+#[derive(Clone, Debug)]
+pub struct Html<T>(pub T);
+
+impl<T: Template> IntoResponse for Html<T> {
+    fn into_response(self) -> Response {
+        match self.0.render() {
+            Ok(html) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
+            Err(error) => Error::from(error).into_response(),
+        }
+    }
+}
