@@ -60,7 +60,10 @@ create table products (
   hidden boolean not null default false,         -- shown to `tenants` only
   tenants text not null default '[]',            -- JSON: ids or external ids
   trial_days bigint not null default 0,
-  features text not null default '[]',           -- JSON: words for the pricing page
+  per_seat boolean not null default false,       -- the quantity of the plan's price is the number of seats
+  features text not null default '[]',           -- JSON: ids of the features that the plan has
+  marketing_features text not null default '[]', -- JSON: words for the pricing page
+  translations text not null default '{}',       -- JSON: language -> {name, description, marketing_features}
   limits text not null default '{}',             -- JSON: metric -> {"limit": n or null, "hard": bool}
   seen_at bigint not null
 );
@@ -83,7 +86,6 @@ create table prices (
   tiers_mode text,
   tiers text,                                    -- JSON, as Stripe has them
   currency_options text not null default '{}',   -- JSON: currency -> {unit_amount, unit_amount_decimal, tiers, tax_behavior}
-  per_seat boolean not null default false,       -- quantity is the number of seats
   seen_at bigint not null
 );
 create index prices_product on prices (product_id);
