@@ -9,11 +9,13 @@ pub mod auth;
 pub mod catalog;
 pub mod checkout;
 pub mod clock;
+pub mod config;
 pub mod db;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod error;
 pub mod i18n;
+pub mod id;
 pub mod invoices;
 pub mod mail;
 pub mod money;

@@ -1,0 +1,300 @@
+//! Configuration: flags and environment of the same meaning, read once at the start.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use url::{Origin, Url};
+
+use crate::catalog::policy::{Catalog, CatalogError};
+use crate::stripe::{API_BASE, NotASecretKey, SecretKey};
+
+/// Where Stripe's own hosted pages live: Checkout, the customer portal, hosted invoices and their files.
+const STRIPE_ORIGINS: [&str; 5] = [
+    "https://checkout.stripe.com",
+    "https://billing.stripe.com",
+    "https://invoice.stripe.com",
+    "https://pay.stripe.com",
+    "https://files.stripe.com",
+];
+
+/// Where the rows are.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseArgs {
+    /// The database: `sqlite://FILE` or `postgres://…`
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://billing-portal.db", hide_env_values = true)]
+    pub database_url: String,
+}
+
+/// Who we are to Stripe.
+#[derive(Args, Clone, Debug)]
+pub struct StripeArgs {
+    /// Stripe's secret key (`sk_…` or a restricted `rk_…`)
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true)]
+    pub stripe_secret_key: Option<String>,
+    /// A file that holds the secret key
+    #[arg(long, env = "STRIPE_SECRET_KEY_FILE", conflicts_with = "stripe_secret_key")]
+    pub stripe_secret_key_file: Option<PathBuf>,
+    /// Another Stripe-compatible server, such as `billing-portal sandbox`
+    #[arg(long, env = "STRIPE_API_BASE", default_value = API_BASE)]
+    pub stripe_api_base: Url,
+}
+
+/// Which plans there are.
+#[derive(Args, Clone, Debug)]
+pub struct CatalogArgs {
+    /// The catalogue file for `setup` and for policy [default: the embedded one]
+    #[arg(long, env = "CATALOG")]
+    pub catalog: Option<PathBuf>,
+}
+
+/// How browsers and Stripe reach us.
+#[derive(Args, Clone, Debug)]
+pub struct WebArgs {
+    /// The address to listen on
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// What browsers see; decides https cookies and links
+    #[arg(long, env = "PUBLIC_URL", default_value = "http://127.0.0.1:8080")]
+    pub public_url: Url,
+    /// Signing secrets of the webhook endpoint (`whsec_…`), with commas: two while one replaces the other
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRETS", value_delimiter = ',', hide_env_values = true)]
+    pub stripe_webhook_secrets: Vec<String>,
+    /// A file that holds the signing secrets, with commas or on lines
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRETS_FILE", conflicts_with = "stripe_webhook_secrets")]
+    pub stripe_webhook_secrets_file: Option<PathBuf>,
+    /// Origins that pages may send the browser to, with commas [default: Stripe's Checkout, portal and invoice pages]
+    #[arg(long, env = "STRIPE_REDIRECT_ORIGINS", value_delimiter = ',')]
+    pub stripe_redirect_origins: Vec<Url>,
+    /// Networks of the proxies whose X-Forwarded-For is believed, as a list of CIDR blocks with commas
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The address of your support, shown where a page can do no more
+    #[arg(long, env = "SUPPORT_EMAIL")]
+    pub support_email: Option<String>,
+}
+
+/// What is logged, and how.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// What to log: a level, or a list like `info,billing_portal=debug`
+    #[arg(long, env = "LOG", default_value = "info", global = true)]
+    pub log: String,
+    /// How to log it [default: text on a terminal, json elsewhere]
+    #[arg(long, env = "LOG_FORMAT", global = true)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one object a line.
+    Json,
+}
+
+/// What `serve` needs to know, all of it checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What browsers see, without a path.
+    pub public_url: Url,
+    /// Origins that pages may send the browser to, as `https://host[:port]`.
+    pub redirect_origins: Vec<String>,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The signing secrets of the webhook endpoint: never empty.
+    pub webhook_secrets: WebhookSecrets,
+    /// Whether the key moves real money.
+    pub livemode: bool,
+    /// The address of the support.
+    pub support_email: Option<String>,
+    /// The pages carry the demo's bar: people to sign in as, and the time machine.
+    pub demo: bool,
+}
+
+impl Config {
+    /// Whether browsers come over https: then cookies are `Secure` and the answer says so with HSTS.
+    pub fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+
+    /// A link to one of our pages. `path` starts with a slash.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Signing secrets, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookSecrets(Vec<String>);
+
+impl WebhookSecrets {
+    /// The secrets, each non-empty.
+    ///
+    /// # Errors
+    /// There is none: without one, nothing that says it comes from Stripe can be believed.
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+        let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.trim().to_owned()).filter(|secret| !secret.is_empty()).collect();
+        if secrets.is_empty() { Err(ConfigError::Missing(Missing::WebhookSecrets)) } else { Ok(Self(secrets)) }
+    }
+
+    /// The secrets themselves: for checking a signature alone.
+    pub fn expose(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for WebhookSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} hidden]", self.0.len())
+    }
+}
+
+/// A setting without which the portal does not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Stripe's secret key.
+    SecretKey,
+    /// The webhook endpoint's signing secret.
+    WebhookSecrets,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SecretKey => {
+                "STRIPE_SECRET_KEY is missing: the secret key of your Stripe account (dashboard, Developers, API keys; \
+                 sk_test_… while you try things out). It can also come from a file: STRIPE_SECRET_KEY_FILE."
+            }
+            Self::WebhookSecrets => {
+                "STRIPE_WEBHOOK_SECRETS is missing: the signing secret (whsec_…) of the webhook endpoint that points to \
+                 this portal; `billing-portal setup` makes one. It can also come from a file: STRIPE_WEBHOOK_SECRETS_FILE."
+            }
+        })
+    }
+}
+
+/// Why the configuration cannot be used: what to change, in words.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Something required is not there.
+    #[error("{0}\nTo try the portal without any key, run `billing-portal demo`.")]
+    Missing(Missing),
+    /// The key is none.
+    #[error("STRIPE_SECRET_KEY: {0}")]
+    Key(#[from] NotASecretKey),
+    /// A file cannot be read.
+    #[error("{name} names {path}, which cannot be read: {source}")]
+    File {
+        /// The setting.
+        name: &'static str,
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A value that cannot be.
+    #[error("{name}: {problem}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The catalogue.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+impl StripeArgs {
+    /// The key and the server it is for.
+    ///
+    /// # Errors
+    /// The key is missing, unreadable or none of Stripe's, or a live key would go to a server that is not Stripe's.
+    pub fn resolve(&self) -> Result<(SecretKey, Url), ConfigError> {
+        let text = match (&self.stripe_secret_key, &self.stripe_secret_key_file) {
+            (Some(text), _) => text.trim().to_owned(),
+            (None, Some(path)) => read("STRIPE_SECRET_KEY_FILE", path)?.trim().to_owned(),
+            (None, None) => String::new(),
+        };
+        if text.is_empty() {
+            return Err(ConfigError::Missing(Missing::SecretKey));
+        }
+        let key: SecretKey = text.parse()?;
+        if key.is_live() && self.stripe_api_base.scheme() != "https" {
+            return Err(ConfigError::Value {
+                name: "STRIPE_API_BASE",
+                problem: "a live key is only ever sent over https; use a test key with a sandbox".into(),
+            });
+        }
+        Ok((key, self.stripe_api_base.clone()))
+    }
+}
+
+impl CatalogArgs {
+    /// The catalogue.
+    ///
+    /// # Errors
+    /// It cannot be read or contradicts itself.
+    pub fn load(&self) -> Result<Catalog, ConfigError> {
+        Ok(Catalog::load(self.catalog.as_deref())?)
+    }
+}
+
+impl WebArgs {
+    /// The configuration of the web side.
+    ///
+    /// # Errors
+    /// No webhook secret, or an address that browsers could not use.
+    pub fn resolve(&self, livemode: bool) -> Result<Config, ConfigError> {
+        let secrets = match &self.stripe_webhook_secrets_file {
+            None => self.stripe_webhook_secrets.clone(),
+            Some(path) => {
+                let text = read("STRIPE_WEBHOOK_SECRETS_FILE", path)?;
+                text.split([',', '\n']).map(str::to_owned).collect()
+            }
+        };
+        Ok(Config {
+            public_url: own_url(&self.public_url)?,
+            redirect_origins: self.redirect_origins()?,
+            trusted_proxies: self.trusted_proxies.clone(),
+            webhook_secrets: WebhookSecrets::new(secrets)?,
+            livemode,
+            support_email: self.support_email.clone(),
+            demo: false,
+        })
+    }
+
+    fn redirect_origins(&self) -> Result<Vec<String>, ConfigError> {
+        if self.stripe_redirect_origins.is_empty() {
+            return Ok(STRIPE_ORIGINS.map(str::to_owned).to_vec());
+        }
+        let origin = |url: &Url| match url.origin() {
+            Origin::Tuple(..) if matches!(url.scheme(), "http" | "https") => Ok(url.origin().ascii_serialization()),
+            _ => Err(ConfigError::Value { name: "STRIPE_REDIRECT_ORIGINS", problem: format!("{url} is no web address") }),
+        };
+        self.stripe_redirect_origins.iter().map(origin).collect()
+    }
+}
+
+/// The address that browsers see: a web address, without a path.
+fn own_url(url: &Url) -> Result<Url, ConfigError> {
+    let problem = if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        "must be an http or https address"
+    } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        "must have no path: the portal lives at the root of its own host name"
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "must hold no user name"
+    } else {
+        return Ok(url.clone());
+    };
+    Err(ConfigError::Value { name: "PUBLIC_URL", problem: problem.into() })
+}
+
+fn read(name: &'static str, path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::File { name, path: path.display().to_string(), source })
+}
