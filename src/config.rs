@@ -3,22 +3,16 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
-use url::{Origin, Url};
+use url::Url;
 
 use crate::catalog::policy::{Catalog, CatalogError};
+use crate::clock::Clock;
 use crate::stripe::{API_BASE, NotASecretKey, SecretKey};
-
-/// Where Stripe's own hosted pages live: Checkout, the customer portal, hosted invoices and their files.
-const STRIPE_ORIGINS: [&str; 5] = [
-    "https://checkout.stripe.com",
-    "https://billing.stripe.com",
-    "https://invoice.stripe.com",
-    "https://pay.stripe.com",
-    "https://files.stripe.com",
-];
+use crate::web::Site;
 
 /// Where the rows are.
 #[derive(Args, Clone, Debug)]
@@ -96,35 +90,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// What `serve` needs to know, all of it checked.
+/// What the web side needs to know beside the site itself, all of it checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What browsers see, without a path.
-    pub public_url: Url,
-    /// Origins that pages may send the browser to, as `https://host[:port]`.
-    pub redirect_origins: Vec<String>,
-    /// Proxies whose word about the client's address is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// The site as browsers see it.
+    pub site: Arc<Site>,
     /// The signing secrets of the webhook endpoint: never empty.
     pub webhook_secrets: WebhookSecrets,
-    /// Whether the key moves real money.
+    /// Whether the key moves real money: events of the other mode are not ours.
     pub livemode: bool,
-    /// The address of the support.
-    pub support_email: Option<String>,
-    /// The pages carry the demo's bar: people to sign in as, and the time machine.
-    pub demo: bool,
-}
-
-impl Config {
-    /// Whether browsers come over https: then cookies are `Secure` and the answer says so with HSTS.
-    pub fn is_https(&self) -> bool {
-        self.public_url.scheme() == "https"
-    }
-
-    /// A link to one of our pages. `path` starts with a slash.
-    pub fn link(&self, path: &str) -> String {
-        format!("{}{path}", self.public_url.as_str().trim_end_matches('/'))
-    }
 }
 
 /// Signing secrets, never printed.
@@ -137,8 +111,16 @@ impl WebhookSecrets {
     /// # Errors
     /// There is none: without one, nothing that says it comes from Stripe can be believed.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
-        let secrets: Vec<_> = secrets.into_iter().map(|secret| secret.trim().to_owned()).filter(|secret| !secret.is_empty()).collect();
-        if secrets.is_empty() { Err(ConfigError::Missing(Missing::WebhookSecrets)) } else { Ok(Self(secrets)) }
+        let secrets: Vec<_> = secrets
+            .into_iter()
+            .map(|secret| secret.trim().to_owned())
+            .filter(|secret| !secret.is_empty())
+            .collect();
+        if secrets.is_empty() {
+            Err(ConfigError::Missing(Missing::WebhookSecrets))
+        } else {
+            Ok(Self(secrets))
+        }
     }
 
     /// The secrets themselves: for checking a signature alone.
@@ -249,7 +231,7 @@ impl WebArgs {
     ///
     /// # Errors
     /// No webhook secret, or an address that browsers could not use.
-    pub fn resolve(&self, livemode: bool) -> Result<Config, ConfigError> {
+    pub fn resolve(&self, livemode: bool, clock: Clock) -> Result<Config, ConfigError> {
         let secrets = match &self.stripe_webhook_secrets_file {
             None => self.stripe_webhook_secrets.clone(),
             Some(path) => {
@@ -257,26 +239,13 @@ impl WebArgs {
                 text.split([',', '\n']).map(str::to_owned).collect()
             }
         };
-        Ok(Config {
-            public_url: own_url(&self.public_url)?,
-            redirect_origins: self.redirect_origins()?,
-            trusted_proxies: self.trusted_proxies.clone(),
-            webhook_secrets: WebhookSecrets::new(secrets)?,
-            livemode,
-            support_email: self.support_email.clone(),
-            demo: false,
-        })
-    }
-
-    fn redirect_origins(&self) -> Result<Vec<String>, ConfigError> {
-        if self.stripe_redirect_origins.is_empty() {
-            return Ok(STRIPE_ORIGINS.map(str::to_owned).to_vec());
+        let mut site = Site::new(own_url(&self.public_url)?, clock);
+        if !self.stripe_redirect_origins.is_empty() {
+            site.redirect_origins = self.stripe_redirect_origins.clone();
         }
-        let origin = |url: &Url| match url.origin() {
-            Origin::Tuple(..) if matches!(url.scheme(), "http" | "https") => Ok(url.origin().ascii_serialization()),
-            _ => Err(ConfigError::Value { name: "STRIPE_REDIRECT_ORIGINS", problem: format!("{url} is no web address") }),
-        };
-        self.stripe_redirect_origins.iter().map(origin).collect()
+        site.trusted_proxies = self.trusted_proxies.clone();
+        site.support_email = self.support_email.clone();
+        Ok(Config { site: Arc::new(site), webhook_secrets: WebhookSecrets::new(secrets)?, livemode })
     }
 }
 
@@ -295,6 +264,9 @@ fn own_url(url: &Url) -> Result<Url, ConfigError> {
 }
 
 fn read(name: &'static str, path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::File { name, path: path.display().to_string(), source })
+    std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+        name,
+        path: path.display().to_string(),
+        source,
+    })
 }

@@ -9,7 +9,6 @@ pub mod auth;
 pub mod catalog;
 pub mod checkout;
 pub mod clock;
-pub mod config;
 pub mod db;
 #[cfg(feature = "sandbox")]
 pub mod demo;

@@ -71,7 +71,17 @@ pub struct Entry {
 impl Entry {
     /// An entry with the least it can have.
     pub fn new(actor: Actor, action: &'static str, at: Timestamp) -> Self {
-        Self { actor, action, tenant: None, object: None, before: None, after: None, address: None, cause: None, at }
+        Self {
+            actor,
+            action,
+            tenant: None,
+            object: None,
+            before: None,
+            after: None,
+            address: None,
+            cause: None,
+            at,
+        }
     }
 
     /// Of this tenant.

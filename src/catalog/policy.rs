@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::product::{Limit, ProductFacts, MAX_TRIAL_DAYS, written_limits};
+use super::product::{Limit, MAX_TRIAL_DAYS, ProductFacts, written_limits};
 use crate::money::Currency;
 
 /// The catalogue that is in the binary.
@@ -328,7 +328,9 @@ impl Catalog {
         if let Some(metric) = plan.limits.keys().find(|metric| self.metric(metric).is_none()) {
             return invalid(at("limits"), format!("there is no metric {metric:?}"));
         }
-        if let Some(id) = plan.features.iter().find(|id| self.features.iter().all(|feature| feature.id != **id)) {
+        if let Some(id) =
+            plan.features.iter().find(|id| self.features.iter().all(|feature| feature.id != **id))
+        {
             return invalid(at("features"), format!("there is no feature {id:?}"));
         }
         if plan.trial_days > MAX_TRIAL_DAYS {
@@ -353,7 +355,9 @@ impl Catalog {
         let at = |field: &str| format!("metered.{}.{field}", metered.metric);
         match self.metric(&metered.metric) {
             None => return invalid(at("metric"), "there is no such metric"),
-            Some(metric) if metric.meter.is_none() => return invalid(at("metric"), "the metric names no meter"),
+            Some(metric) if metric.meter.is_none() => {
+                return invalid(at("metric"), "the metric names no meter");
+            }
             Some(_) => {}
         }
         if !metered.unit_amount_decimal.contains_key(&self.currency) {

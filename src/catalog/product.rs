@@ -75,12 +75,15 @@ impl TryFrom<WrittenLimit> for Limit {
             WrittenLimit::Number(limit) => limit.to_string(),
             WrittenLimit::Words(words) => words,
         };
-        Self::parse(&words).ok_or_else(|| format!("{words:?} is no limit: write a number, \"unlimited\" or \"1000 soft\""))
+        Self::parse(&words)
+            .ok_or_else(|| format!("{words:?} is no limit: write a number, \"unlimited\" or \"1000 soft\""))
     }
 }
 
 /// Reads the limits of the catalogue file, where they are written as people write them.
-pub(super) fn written_limits<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Limit>, D::Error> {
+pub(super) fn written_limits<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, Limit>, D::Error> {
     let written = BTreeMap::<String, WrittenLimit>::deserialize(from)?;
     let limits = written.into_iter().map(|(metric, limit)| Ok((metric, Limit::try_from(limit)?)));
     limits.collect::<Result<_, String>>().map_err(serde::de::Error::custom)
@@ -139,10 +142,16 @@ impl ProductFacts {
             hidden: flag("hidden"),
             per_seat: flag("per_seat"),
             tenants: list("tenants", ','),
-            trial_days: text("trial_days").and_then(|days| days.parse().ok()).unwrap_or(0).min(MAX_TRIAL_DAYS),
+            trial_days: text("trial_days")
+                .and_then(|days| days.parse().ok())
+                .unwrap_or(0)
+                .min(MAX_TRIAL_DAYS),
             features: list("features", ','),
             limits: limits.collect(),
-            translations: (spanish != Translation::default()).then(|| ("es".to_owned(), spanish)).into_iter().collect(),
+            translations: (spanish != Translation::default())
+                .then(|| ("es".to_owned(), spanish))
+                .into_iter()
+                .collect(),
         }
     }
 
