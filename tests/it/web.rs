@@ -26,8 +26,8 @@ use tower::ServiceExt as _;
     ext = "html",
     source = r#"{% extends "layout.html" %}{% import "macros.html" as ui %}
 {% block title %}Probe{% endblock %}
-{% block main %}<h1>Probe</h1><form method="post" action="/probe">{% call ui::csrf(page) %}{% endcall %}
-{% call ui::field(page, "name", "Name", name, "text", "name", true) %}{% endcall %}<button>Send</button></form>{% endblock %}"#
+{% block main %}<h1>Probe</h1><form method="post" action="/probe">{{ ui::csrf(page) }}
+{{ ui::field(page, "name", "Name", name, "text", "name", true) }}<button>Send</button></form>{% endblock %}"#
 )]
 struct Probe {
     page: Page,
