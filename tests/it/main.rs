@@ -10,4 +10,5 @@ mod db;
 mod group_commit;
 mod house;
 mod sessions;
+mod stripe;
 mod web;

@@ -1,0 +1,108 @@
+//! Invoices, previews of them, and how they were paid.
+
+use stripe_billing::invoice::{
+    CreatePreviewInvoice, CreatePreviewInvoiceSubscriptionDetails,
+    CreatePreviewInvoiceSubscriptionDetailsItems,
+    CreatePreviewInvoiceSubscriptionDetailsProrationBehavior as PreviewProration, ListInvoice,
+    RetrieveInvoice,
+};
+use stripe_billing::invoice_payment::ListInvoicePayment;
+
+use super::subscriptions::{ItemChange, Proration, SubscriptionChange};
+use super::{all, get, page, post};
+use crate::stripe::snapshot::{Invoice, InvoicePayment};
+use crate::stripe::{Budget, CustomerId, Error, Fetched, InvoiceId, Key, Result, Stripe, SubscriptionId};
+
+/// All invoices of a customer with how they were paid, newest first.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn of_customer(
+    stripe: &Stripe,
+    customer: &CustomerId,
+    budget: Budget,
+) -> Result<Fetched<Vec<Invoice>>> {
+    let request = || ListInvoice::new().customer(customer.as_str()).expand(vec!["data.payments".to_owned()]);
+    all(
+        stripe,
+        budget,
+        |invoice: &Invoice| invoice.id.as_ref().map_or("", InvoiceId::as_str),
+        |after| page!(request(), after),
+    )
+    .await
+}
+
+/// One invoice with how it was paid. Its links are fresh.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn get_one(stripe: &Stripe, id: &InvoiceId, budget: Budget) -> Result<Fetched<Invoice>> {
+    get(stripe, RetrieveInvoice::new(id.as_str()).expand(vec!["payments".to_owned()]), budget).await
+}
+
+/// How an invoice was paid.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn payments(
+    stripe: &Stripe,
+    id: &InvoiceId,
+    budget: Budget,
+) -> Result<Fetched<Vec<InvoicePayment>>> {
+    let request = || ListInvoicePayment::new().invoice(id.as_str());
+    all(stripe, budget, |payment: &InvoicePayment| payment.id.as_str(), |after| page!(request(), after)).await
+}
+
+/// The next invoice of a subscription as it stands; none where there will be none.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn next(
+    stripe: &Stripe,
+    customer: &CustomerId,
+    subscription: &SubscriptionId,
+    budget: Budget,
+) -> Result<Option<Fetched<Invoice>>> {
+    let request = CreatePreviewInvoice::new().customer(customer.as_str()).subscription(subscription.as_str());
+    match post(stripe, request, &Key::random(), budget).await {
+        Ok(invoice) => Ok(Some(invoice)),
+        Err(Error::Refused(refusal)) if refusal.code.as_deref() == Some("invoice_upcoming_none") => Ok(None),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a change would cost, as of its `proration_date`.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn preview_change(
+    stripe: &Stripe,
+    customer: &CustomerId,
+    subscription: &SubscriptionId,
+    change: &SubscriptionChange,
+    budget: Budget,
+) -> Result<Fetched<Invoice>> {
+    let mut details = CreatePreviewInvoiceSubscriptionDetails::new();
+    details.items = Some(change.items.iter().map(item).collect());
+    details.proration_date = change.proration_date;
+    details.proration_behavior = Some(match change.proration {
+        Proration::AlwaysInvoice => PreviewProration::AlwaysInvoice,
+        Proration::CreateProrations => PreviewProration::CreateProrations,
+        Proration::None => PreviewProration::None,
+    });
+    let request = CreatePreviewInvoice::new()
+        .customer(customer.as_str())
+        .subscription(subscription.as_str())
+        .subscription_details(details);
+    post(stripe, request, &Key::random(), budget).await
+}
+
+fn item(change: &ItemChange) -> CreatePreviewInvoiceSubscriptionDetailsItems {
+    let mut item = CreatePreviewInvoiceSubscriptionDetailsItems::new();
+    item.id = change.id.as_ref().map(ToString::to_string);
+    item.price = change.price.as_ref().map(ToString::to_string);
+    item.quantity = change.quantity;
+    item.deleted = change.deleted.then_some(true);
+    item
+}

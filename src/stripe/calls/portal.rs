@@ -1,0 +1,205 @@
+//! Stripe's customer portal: visits, and what it allows.
+
+use std::collections::BTreeMap;
+
+use stripe_billing::billing_portal_configuration::{
+    CreateBillingPortalConfiguration, CreateBillingPortalConfigurationBusinessProfile,
+    CreateBillingPortalConfigurationFeatures, CreateBillingPortalConfigurationFeaturesCustomerUpdate,
+    CreateBillingPortalConfigurationFeaturesCustomerUpdateAllowedUpdates as CustomerField,
+    CreateBillingPortalConfigurationFeaturesSubscriptionCancel,
+    CreateBillingPortalConfigurationFeaturesSubscriptionCancelCancellationReason as CancelReason,
+    CreateBillingPortalConfigurationFeaturesSubscriptionCancelCancellationReasonOptions as CancelOption,
+    CreateBillingPortalConfigurationFeaturesSubscriptionCancelMode as CancelMode,
+    CreateBillingPortalConfigurationFeaturesSubscriptionUpdate,
+    CreateBillingPortalConfigurationFeaturesSubscriptionUpdateDefaultAllowedUpdates as AllowedUpdate,
+    InvoiceListParam, ListBillingPortalConfiguration, PaymentMethodUpdateParam,
+    SubscriptionUpdateProductParam,
+};
+use stripe_billing::billing_portal_session::{
+    CreateBillingPortalSession, CreateBillingPortalSessionFlowData,
+    CreateBillingPortalSessionFlowDataAfterCompletion,
+    CreateBillingPortalSessionFlowDataAfterCompletionRedirect,
+    CreateBillingPortalSessionFlowDataAfterCompletionType,
+    CreateBillingPortalSessionFlowDataSubscriptionCancel,
+    CreateBillingPortalSessionFlowDataSubscriptionUpdate, CreateBillingPortalSessionFlowDataType,
+};
+use stripe_client_core::{RequestBuilder, StripeRequest as _};
+
+use super::{all, page, post};
+use crate::stripe::snapshot::{PortalConfiguration, PortalSession};
+use crate::stripe::{
+    Budget, CustomerId, Fetched, Key, PortalConfigurationId, PriceId, ProductId, Result, Stripe,
+    SubscriptionId,
+};
+
+/// Where in Stripe's customer portal a visit begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// At its front page.
+    Home,
+    /// At the payment method.
+    PaymentMethod,
+    /// At ending a subscription.
+    Cancel(SubscriptionId),
+    /// At changing a subscription.
+    Update(SubscriptionId),
+}
+
+/// A visit to Stripe's customer portal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// Whose.
+    pub customer: CustomerId,
+    /// Where it begins.
+    pub flow: Flow,
+    /// Where it comes back to.
+    pub return_url: String,
+    /// The language, such as `es`.
+    pub locale: String,
+    /// What it allows; none: the account's default.
+    pub configuration: Option<PortalConfigurationId>,
+}
+
+/// Opens Stripe's customer portal. Each visit is a new one.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn visit(stripe: &Stripe, visit: &Visit, budget: Budget) -> Result<Fetched<PortalSession>> {
+    let mut request = CreateBillingPortalSession::new()
+        .customer(visit.customer.as_str())
+        .return_url(visit.return_url.as_str());
+    request = match visit.locale.parse::<stripe_billing::BillingPortalSessionLocale>() {
+        Ok(locale) => request.locale(locale),
+        Err(never) => match never {},
+    };
+    if let Some(configuration) = &visit.configuration {
+        request = request.configuration(configuration.as_str());
+    }
+    if let Some(flow) = flow(visit) {
+        request = request.flow_data(flow);
+    }
+    post(stripe, request, &Key::random(), budget).await
+}
+
+fn flow(visit: &Visit) -> Option<CreateBillingPortalSessionFlowData> {
+    use CreateBillingPortalSessionFlowDataType as Type;
+    let mut data = match &visit.flow {
+        Flow::Home => return None,
+        Flow::PaymentMethod => CreateBillingPortalSessionFlowData::new(Type::PaymentMethodUpdate),
+        Flow::Cancel(id) => {
+            let mut data = CreateBillingPortalSessionFlowData::new(Type::SubscriptionCancel);
+            data.subscription_cancel =
+                Some(CreateBillingPortalSessionFlowDataSubscriptionCancel::new(id.as_str()));
+            data
+        }
+        Flow::Update(id) => {
+            let mut data = CreateBillingPortalSessionFlowData::new(Type::SubscriptionUpdate);
+            data.subscription_update =
+                Some(CreateBillingPortalSessionFlowDataSubscriptionUpdate::new(id.as_str()));
+            data
+        }
+    };
+    let mut after = CreateBillingPortalSessionFlowDataAfterCompletion::new(
+        CreateBillingPortalSessionFlowDataAfterCompletionType::Redirect,
+    );
+    after.redirect =
+        Some(CreateBillingPortalSessionFlowDataAfterCompletionRedirect::new(visit.return_url.as_str()));
+    data.after_completion = Some(after);
+    Some(data)
+}
+
+/// What Stripe's customer portal is to allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewConfiguration {
+    /// Words at its top.
+    pub headline: String,
+    /// Where it comes back to, where a visit does not say.
+    pub return_url: String,
+    /// The products, with their prices, that a customer may change to; none: changes are made in the portal of ours.
+    pub products: Vec<(ProductId, Vec<PriceId>)>,
+    /// By which `setup` finds it again.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// All configurations.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn configurations(stripe: &Stripe, budget: Budget) -> Result<Fetched<Vec<PortalConfiguration>>> {
+    let page = |after: Option<&str>| page!(ListBillingPortalConfiguration::new(), after);
+    all(stripe, budget, |configuration: &PortalConfiguration| configuration.id.as_str(), page).await
+}
+
+/// Makes a configuration.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn create_configuration(
+    stripe: &Stripe,
+    new: &NewConfiguration,
+    key: &Key,
+    budget: Budget,
+) -> Result<Fetched<PortalConfiguration>> {
+    stripe.call(request(new), Some(key), budget).await
+}
+
+/// Makes a configuration what it is to be. An update takes the same parameters as the making.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn update_configuration(
+    stripe: &Stripe,
+    id: &PortalConfigurationId,
+    new: &NewConfiguration,
+    key: &Key,
+    budget: Budget,
+) -> Result<Fetched<PortalConfiguration>> {
+    let mut request = request(new);
+    request.path = format!("{}/{id}", request.path);
+    stripe.call(request, Some(key), budget).await
+}
+
+fn request(new: &NewConfiguration) -> RequestBuilder {
+    let mut profile = CreateBillingPortalConfigurationBusinessProfile::new();
+    profile.headline = Some(new.headline.clone());
+    CreateBillingPortalConfiguration::new(features(new))
+        .business_profile(profile)
+        .default_return_url(new.return_url.as_str())
+        .metadata(super::metadata(&new.metadata))
+        .build()
+}
+
+fn features(new: &NewConfiguration) -> CreateBillingPortalConfigurationFeatures {
+    let mut customer = CreateBillingPortalConfigurationFeaturesCustomerUpdate::new(true);
+    customer.allowed_updates =
+        Some(vec![CustomerField::Name, CustomerField::Email, CustomerField::Address, CustomerField::TaxId]);
+    let options = [
+        CancelOption::TooExpensive,
+        CancelOption::MissingFeatures,
+        CancelOption::SwitchedService,
+        CancelOption::Unused,
+        CancelOption::Other,
+    ];
+    let mut cancel = CreateBillingPortalConfigurationFeaturesSubscriptionCancel::new(true);
+    cancel.mode = Some(CancelMode::AtPeriodEnd);
+    cancel.cancellation_reason = Some(CancelReason::new(true, options.to_vec()));
+    let mut features = CreateBillingPortalConfigurationFeatures::new();
+    features.customer_update = Some(customer);
+    features.invoice_history = Some(InvoiceListParam::new(true));
+    features.payment_method_update = Some(PaymentMethodUpdateParam::new(true));
+    features.subscription_cancel = Some(cancel);
+    let mut update =
+        CreateBillingPortalConfigurationFeaturesSubscriptionUpdate::new(!new.products.is_empty());
+    if !new.products.is_empty() {
+        let product = |(product, prices): &(ProductId, Vec<PriceId>)| {
+            SubscriptionUpdateProductParam::new(
+                prices.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                product.as_str(),
+            )
+        };
+        update.default_allowed_updates = Some(vec![AllowedUpdate::Price, AllowedUpdate::Quantity]);
+        update.products = Some(new.products.iter().map(product).collect());
+    }
+    features.subscription_update = Some(update);
+    features
+}

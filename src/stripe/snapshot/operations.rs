@@ -1,0 +1,117 @@
+//! What operators and the catalogue set up in Stripe: portal, meters, endpoints, the account.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::read;
+use crate::money::Currency;
+use crate::stripe::{
+    AccountId, CustomerId, MeterId, PortalConfigurationId, PortalSessionId, WebhookEndpointId,
+};
+
+/// The account that the key belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Account {
+    /// Stripe's id.
+    pub id: AccountId,
+    /// Two letters.
+    pub country: Option<String>,
+    /// What it is paid out in.
+    pub default_currency: Option<Currency>,
+    /// Whether it can take money.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub charges_enabled: bool,
+}
+
+/// A visit to Stripe's customer portal.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PortalSession {
+    /// Stripe's id.
+    pub id: PortalSessionId,
+    /// Whose.
+    #[serde(deserialize_with = "read::id")]
+    pub customer: CustomerId,
+    /// Where the browser goes; short-lived.
+    pub url: String,
+}
+
+/// What customers may do in Stripe's customer portal.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PortalConfiguration {
+    /// Stripe's id.
+    pub id: PortalConfigurationId,
+    /// Whether it can be used.
+    #[serde(default)]
+    pub active: bool,
+    /// Whether it is the one that is used where none is named.
+    #[serde(default)]
+    pub is_default: bool,
+    /// Ours: by it `setup` finds its own.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub metadata: BTreeMap<String, String>,
+    /// What is allowed: for comparing.
+    #[serde(default)]
+    pub features: serde_json::Value,
+}
+
+/// What counts use.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Meter {
+    /// Stripe's id.
+    pub id: MeterId,
+    /// The name that its events carry.
+    pub event_name: String,
+    /// For people.
+    pub display_name: String,
+    /// `active` or `inactive`.
+    pub status: String,
+}
+
+/// A use that was reported.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct MeterEvent {
+    /// The name of the meter's events.
+    pub event_name: String,
+    /// What makes it one, whatever is repeated.
+    pub identifier: String,
+    /// Unix seconds.
+    pub timestamp: i64,
+}
+
+/// What a meter counted for a customer over some time.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct MeterSummary {
+    /// The sum. A number with a fraction in Stripe's JSON.
+    pub aggregated_value: serde_json::Number,
+    /// Unix seconds.
+    pub start_time: i64,
+    /// Unix seconds.
+    pub end_time: i64,
+}
+
+/// Where Stripe sends events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WebhookEndpoint {
+    /// Stripe's id.
+    pub id: WebhookEndpointId,
+    /// Its address.
+    pub url: String,
+    /// `enabled` or `disabled`.
+    pub status: String,
+    /// The version its events are written in; none: the account's own.
+    pub api_version: Option<String>,
+    /// Which events it gets; `*` for all.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub enabled_events: Vec<String>,
+    /// What its deliveries are signed with: in the answer to its making alone.
+    #[serde(default, deserialize_with = "secret")]
+    pub secret: Option<crate::stripe::signature::Secret>,
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<crate::stripe::signature::Secret>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}

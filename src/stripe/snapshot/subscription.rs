@@ -1,0 +1,139 @@
+//! Subscriptions and their items.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::read::{self, Expandable};
+use super::{List, PaymentMethod, Price, open_enum};
+use crate::money::Currency;
+use crate::stripe::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId, SubscriptionId, SubscriptionItemId};
+
+open_enum! {
+    /// Where a subscription stands (<https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>).
+    SubscriptionStatus {
+        /// In its trial, nothing was charged.
+        Trialing = "trialing",
+        /// Paid, or about to be.
+        Active = "active",
+        /// The latest invoice failed; Stripe tries again.
+        PastDue = "past_due",
+        /// Stripe gave up trying; invoices are made and not charged.
+        Unpaid = "unpaid",
+        /// Over for good.
+        Canceled = "canceled",
+        /// The first payment is still to succeed, within 23 hours.
+        Incomplete = "incomplete",
+        /// The first payment never succeeded; over for good.
+        IncompleteExpired = "incomplete_expired",
+        /// The trial ended without a payment method, or it was paused.
+        Paused = "paused",
+    }
+}
+
+impl SubscriptionStatus {
+    /// Whether it is over for good: it bills nothing, and another may be started.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Canceled | Self::IncompleteExpired)
+    }
+}
+
+/// A subscription. Its period is that of its items; `items` holds the first ten or so, which is all that a plan has.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Subscription {
+    /// Stripe's id.
+    pub id: SubscriptionId,
+    /// Whose it is.
+    #[serde(deserialize_with = "read::id")]
+    pub customer: CustomerId,
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// What it bills in.
+    pub currency: Currency,
+    /// What it bills.
+    pub items: List<Item>,
+    /// Whether it is of live mode.
+    pub livemode: bool,
+    /// Unix seconds.
+    pub created: i64,
+    /// Unix seconds.
+    pub start_date: i64,
+    /// Unix seconds.
+    pub trial_start: Option<i64>,
+    /// Unix seconds.
+    pub trial_end: Option<i64>,
+    /// When it will end, in unix seconds, where a date was set.
+    pub cancel_at: Option<i64>,
+    /// Whether it ends with the period.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub cancel_at_period_end: bool,
+    /// When the cancellation was asked for, in unix seconds.
+    pub canceled_at: Option<i64>,
+    /// When it ended, in unix seconds.
+    pub ended_at: Option<i64>,
+    /// Why it was cancelled.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub cancellation_details: CancellationDetails,
+    /// Where invoices are not collected for a while.
+    pub pause_collection: Option<PauseCollection>,
+    /// Changes to come.
+    #[serde(default, deserialize_with = "read::optional_id")]
+    pub schedule: Option<ScheduleId>,
+    /// A change that waits for its payment.
+    pub pending_update: Option<PendingUpdate>,
+    /// The discounts' ids.
+    #[serde(default, deserialize_with = "read::ids")]
+    pub discounts: Vec<String>,
+    /// `charge_automatically` or `send_invoice`.
+    pub collection_method: Option<String>,
+    /// The latest invoice.
+    #[serde(default, deserialize_with = "read::optional_id")]
+    pub latest_invoice: Option<InvoiceId>,
+    /// What its invoices are paid with, where that is not the customer's default.
+    pub default_payment_method: Option<Expandable<PaymentMethodId, PaymentMethod>>,
+    /// Ours: `tenant_id` is in it.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Something a subscription bills.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Item {
+    /// Stripe's id.
+    pub id: SubscriptionItemId,
+    /// What it costs.
+    pub price: Price,
+    /// How many; none where use is metered.
+    pub quantity: Option<i64>,
+    /// Start of the period, unix seconds.
+    pub current_period_start: Option<i64>,
+    /// End of the period, unix seconds.
+    pub current_period_end: Option<i64>,
+}
+
+/// A change that waits for its payment; the old plan stays in force until then.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PendingUpdate {
+    /// When Stripe drops it, unix seconds.
+    pub expires_at: Option<i64>,
+}
+
+/// Why a subscription was cancelled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancellationDetails {
+    /// `cancellation_requested`, `payment_failed`, `payment_disputed`.
+    pub reason: Option<String>,
+    /// What the customer chose of Stripe's list.
+    pub feedback: Option<String>,
+    /// What the customer wrote.
+    pub comment: Option<String>,
+}
+
+/// How invoices are treated while collection is paused.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PauseCollection {
+    /// `void`, `keep_as_draft`, `mark_uncollectible`.
+    pub behavior: String,
+    /// When it ends, in unix seconds; none: when somebody ends it.
+    pub resumes_at: Option<i64>,
+}
