@@ -22,9 +22,8 @@ fn check(text: &str) -> Result<(), NotAnId> {
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
-        #[sqlx(transparent)]
         pub struct $name(String);
 
         impl $name {
@@ -33,6 +32,8 @@ macro_rules! ids {
                 &self.0
             }
         }
+
+        crate::db::text_column!($name);
 
         impl FromStr for $name {
             type Err = NotAnId;

@@ -18,7 +18,7 @@ mod transport;
 pub use budget::Budget;
 pub use error::{Error, Refusal, Result};
 pub use id::*;
-pub use key::{Key, SecretKey};
+pub use key::{Key, NotAKey, NotASecretKey, SecretKey};
 pub use transport::{Fetched, Outcomes, Stripe, StripeConfig};
 
 /// The version of Stripe's API that every request names and that the webhook endpoint is made with.

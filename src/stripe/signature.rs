@@ -111,7 +111,7 @@ fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
             ("t", value)
                 if time.is_none() && !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) =>
             {
-                time = Some(value)
+                time = Some(value);
             }
             ("t", _) => return None,
             ("v1", value) => signatures.extend(hex(value)),
@@ -184,7 +184,7 @@ mod tests {
         let (by_old, by_new) = (sign(BODY, &old, now), sign(BODY, &new, now));
         let both = format!("{by_old},{}", by_new.split_once(',').unwrap().1);
         assert_eq!(verify(Some(&both), BODY, std::slice::from_ref(&new), now), Ok(()));
-        assert_eq!(verify(Some(&by_old), BODY, &[new.clone(), old.clone()], now), Ok(()));
+        assert_eq!(verify(Some(&by_old), BODY, &[new.clone(), old], now), Ok(()));
         assert_eq!(verify(Some(&by_old), BODY, &[new], now), Err(Refused::Mismatch));
         assert_eq!(verify(Some(&by_old), BODY, &[], now), Err(Refused::Mismatch));
     }

@@ -126,7 +126,7 @@ async fn a_wrong_key_and_a_missing_object_have_names() {
     let script =
         Script::start(vec![answer(401, &[], error), answer(403, &[], error), answer(404, &[], error)]).await;
     let stripe = stripe(&script);
-    let mut ask = async || account::account(&stripe, Budget::page()).await.unwrap_err();
+    let ask = async || account::account(&stripe, Budget::page()).await.unwrap_err();
     assert!(matches!(ask().await, Error::Unauthorized { status: 401, .. }));
     assert!(matches!(ask().await, Error::Unauthorized { status: 403, .. }));
     assert!(matches!(ask().await, Error::NotFound { request_id: Some(id) } if id == "req_1"));
@@ -151,7 +151,7 @@ async fn an_answer_that_cannot_be_read_names_the_place() {
     ])
     .await;
     let stripe = stripe(&script);
-    let mut ask = async || account::account(&stripe, Budget::page()).await.unwrap_err().to_string();
+    let ask = async || account::account(&stripe, Budget::page()).await.unwrap_err().to_string();
     assert!(ask().await.contains("not JSON"));
     assert!(ask().await.contains("at id"));
     assert!(ask().await.contains("ends too early"));
