@@ -29,6 +29,13 @@ impl Clock {
         Self { source: Source::System, offset: Arc::default() }
     }
 
+    /// The system's clock, with a time of the business that begins at `at`: for a demo with a past.
+    pub fn system_from(at: Timestamp) -> Self {
+        let clock = Self::system();
+        clock.offset.store(at.as_second().saturating_sub(clock.wall().as_second()), Ordering::SeqCst);
+        clock
+    }
+
     /// A clock that stands still until it is moved: for tests.
     pub fn fixed(at: Timestamp) -> Self {
         Self { source: Source::Fixed(Arc::new(AtomicI64::new(at.as_second()))), offset: Arc::default() }

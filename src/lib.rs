@@ -4,11 +4,13 @@
 //! background steps. Data goes request → `web` → rules → `store` → page struct → template.
 
 pub mod access;
+pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod catalog;
 pub mod checkout;
 pub mod clock;
+pub mod config;
 pub mod db;
 #[cfg(feature = "sandbox")]
 pub mod demo;
