@@ -11,10 +11,9 @@ mod password;
 mod sign_in;
 pub mod store;
 mod throttle;
-mod web;
+pub mod web;
 pub mod work;
 
-use std::fmt;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
@@ -22,13 +21,10 @@ use jiff::tz::TimeZone;
 use crate::i18n::Language;
 use crate::tenants::{Tenant, TenantId};
 
-pub use guard::{Auth, Manager, Reader, SignedIn, Staff, Visitor, furnish};
+pub use guard::{Auth, Manager, Origin, Reader, SignedIn, Staff, Visitor};
 pub use hasher::{Hasher, Verdict};
 pub use password::{Password, PasswordFault};
 pub use throttle::{Attempts, Limit, Refused};
-pub use web::router;
-
-pub(crate) use guard::Started;
 
 /// The id of a user: ours, `usr_…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

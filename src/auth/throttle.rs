@@ -12,7 +12,7 @@ const LONGEST: i64 = 15 * 60;
 /// The first wait, in seconds; each further failure doubles it.
 const FIRST: i64 = 15;
 /// Failures are forgotten when there was none for so long, in seconds.
-const FORGOTTEN: i64 = 24 * 60 * 60;
+pub(super) const FORGOTTEN: i64 = 24 * 60 * 60;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 pub mod cli;
 pub mod store;
-mod web;
+pub mod web;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,8 +14,6 @@ use jiff::tz::TimeZone;
 
 use crate::auth::Email;
 use crate::i18n::Language;
-
-pub use web::router;
 
 /// The id of a tenant: ours, `ten_…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -11,12 +11,12 @@ use crate::id;
 /// A row of `tenants`.
 #[derive(sqlx::FromRow)]
 pub(crate) struct TenantRow {
-    id: TenantId,
-    external_id: Option<String>,
-    name: String,
-    email: String,
-    language: String,
-    time_zone: String,
+    pub(crate) id: TenantId,
+    pub(crate) external_id: Option<String>,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) language: String,
+    pub(crate) time_zone: String,
 }
 
 impl From<TenantRow> for Tenant {

@@ -25,8 +25,8 @@ pub enum Kind {
 /// The name of a cookie. `__Host-` makes the browser refuse it from other hosts, other paths and plain connections.
 pub const fn name(kind: Kind, https: bool) -> &'static str {
     match (kind, https) {
-        (Kind::Session, true) => "__Host-session",
-        (Kind::Session, false) => "session",
+        (Kind::Session, true) => "__Host-billing_session",
+        (Kind::Session, false) => "billing_session",
         (Kind::Form, true) => "__Host-form",
         (Kind::Form, false) => "form",
         (Kind::Flash, true) => "__Host-flash",
