@@ -4,13 +4,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 
 use crate::catalog::policy::Catalog;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::stripe::Stripe;
-use crate::web::{self, health};
+use crate::web::health;
+use crate::{auth, tenants, web};
 
 /// The running portal. Cloning is cheap.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub struct Parts {
     pub config: Config,
     /// Metrics, features and policy.
     pub catalog: Catalog,
+    /// Sign-in and sessions.
+    pub auth: auth::Auth,
 }
 
 impl Deref for App {
@@ -41,7 +45,14 @@ impl Deref for App {
 impl App {
     /// Puts the portal together, on a runtime.
     pub fn new(db: Db, clock: Clock, stripe: Stripe, config: Config, catalog: Catalog) -> Self {
-        Self(Arc::new(Parts { db, clock, stripe, config, catalog }))
+        let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
+        Self(Arc::new(Parts { db, clock, stripe, config, catalog, auth }))
+    }
+}
+
+impl FromRef<App> for auth::Auth {
+    fn from_ref(app: &App) -> Self {
+        app.auth.clone()
     }
 }
 
@@ -52,12 +63,12 @@ pub fn router(app: App) -> Router {
 
 /// The pages of all features.
 pub fn pages() -> Router<App> {
-    Router::new()
+    Router::new().merge(auth::web::router()).merge(tenants::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.
 pub fn furnish(app: App, pages: Router<App>) -> Router {
     let ready = |app: App| async move { app.db.is_ready().await };
-    let routes = pages.merge(health::router(ready));
+    let routes = pages.layer(app.auth.session_layer()).merge(health::router(ready));
     web::furnish(routes, Arc::clone(&app.config.site)).with_state(app)
 }

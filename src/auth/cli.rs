@@ -108,7 +108,13 @@ impl User {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn run_with(self, db: &Db, clock: &Clock, input: &[u8], output: &mut Vec<u8>) -> Result<(), Failure> {
+    pub async fn run_with(
+        self,
+        db: &Db,
+        clock: &Clock,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         match self {
             Self::Create(create) => create.run(db, clock, input, output).await,
             Self::List(list) => list.run(db, output).await,
@@ -168,7 +174,8 @@ fn show(user: &Row, at: Option<(&str, Role)>, format: Format, output: &mut Vec<u
         }
         Format::Text => {
             let staff = if user.staff { "  staff" } else { "" };
-            let at = tenant.zip(role).map(|(tenant, role)| format!("  {role} of {tenant}")).unwrap_or_default();
+            let at =
+                tenant.zip(role).map(|(tenant, role)| format!("  {role} of {tenant}")).unwrap_or_default();
             writeln!(output, "{id}  {email}  {name}{staff}{at}")?;
         }
     }

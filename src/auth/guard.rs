@@ -65,7 +65,13 @@ impl Auth {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn start(&self, session: &Session, user: &UserId, tenant: Option<&TenantId>, from: &Origin) -> Result<()> {
+    pub async fn start(
+        &self,
+        session: &Session,
+        user: &UserId,
+        tenant: Option<&TenantId>,
+        from: &Origin,
+    ) -> Result<()> {
         if session.id().is_some() {
             session.flush().await.map_err(unavailable)?;
         }
@@ -194,7 +200,10 @@ impl SignedIn {
         let user = self.user();
         let choice = |tenant: &Tenant| TenantChoice { id: tenant.id.to_string(), name: tenant.name.clone() };
         let here = self.at.as_ref();
-        let others = self.memberships().iter().filter(|other| here.is_none_or(|here| here.tenant.id != other.tenant.id));
+        let others = self
+            .memberships()
+            .iter()
+            .filter(|other| here.is_none_or(|here| here.tenant.id != other.tenant.id));
         Person {
             name: user.name.clone(),
             email: user.email.as_str().to_owned(),
@@ -222,7 +231,8 @@ where
             return Ok(known.clone());
         }
         let session = parts.extensions.get::<Session>().cloned();
-        let session = session.ok_or_else(|| Error::internal("the route lies outside of the session layer"))?;
+        let session =
+            session.ok_or_else(|| Error::internal("the route lies outside of the session layer"))?;
         let visitor = Self(Auth::from_ref(state).find(&session).await?);
         if let (Some(visit), Some(signed_in)) = (parts.extensions.get::<Arc<Visit>>(), &visitor.0) {
             visit.introduce(signed_in.person());

@@ -72,7 +72,10 @@ impl Hasher {
         self.take_turn(move || verify(&text, hash)).await
     }
 
-    async fn take_turn<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn take_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let busy = || Error::Unavailable("too many passwords are waiting to be checked".into());
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
@@ -127,13 +130,21 @@ mod tests {
     #[tokio::test]
     async fn the_right_password_is_right_and_no_other_is() {
         let hasher = Hasher::default();
-        let password = Password::new("mind the gap", &"a@b.example".parse().expect("an address")).expect("a password");
+        let password =
+            Password::new("mind the gap", &"a@b.example".parse().expect("an address")).expect("a password");
         let hash = hasher.hash(&password).await.expect("a hash");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, hasher.hash(&password).await.expect("a hash"), "each has its own salt");
-        assert_eq!(hasher.verify("mind the gap", Some(hash.clone())).await.expect("an answer"), Verdict::Right);
+        assert_eq!(
+            hasher.verify("mind the gap", Some(hash.clone())).await.expect("an answer"),
+            Verdict::Right
+        );
         for wrong in ["mind the gap ", "", "Mind the gap", &"mind the gap".repeat(20)] {
-            assert_eq!(hasher.verify(wrong, Some(hash.clone())).await.expect("an answer"), Verdict::Wrong, "{wrong}");
+            assert_eq!(
+                hasher.verify(wrong, Some(hash.clone())).await.expect("an answer"),
+                Verdict::Wrong,
+                "{wrong}"
+            );
         }
     }
 
@@ -149,7 +160,9 @@ mod tests {
         let weak = Argon2::from(Params::new(1024, 1, 1, None).expect("parameters"));
         let weak = weak.hash_password(b"mind the gap").expect("a hash").to_string();
         let hasher = Hasher::default();
-        let Verdict::Outdated(new) = hasher.verify("mind the gap", Some(weak.clone())).await.expect("an answer") else {
+        let Verdict::Outdated(new) =
+            hasher.verify("mind the gap", Some(weak.clone())).await.expect("an answer")
+        else {
             panic!("the hash is weak")
         };
         assert_eq!(hasher.verify("mind the gap", Some(new)).await.expect("an answer"), Verdict::Right);

@@ -75,7 +75,8 @@ impl FromStr for Email {
                 && !part.chars().any(|c| c.is_whitespace() || c.is_control() || "@<>()[],;:\\\"".contains(c))
         };
         let host = |part: &str| plain(part) && part.split('.').all(|label| !label.is_empty());
-        let fits = text.len() <= 254 && text.rsplit_once('@').is_some_and(|(local, domain)| plain(local) && host(domain));
+        let fits = text.len() <= 254
+            && text.rsplit_once('@').is_some_and(|(local, domain)| plain(local) && host(domain));
         if fits { Ok(Self(text)) } else { Err(Fault::Email) }
     }
 }
@@ -255,14 +256,26 @@ mod tests {
         let email: Email = " Ana.Lopez@Norte.Example ".parse().expect("an address");
         assert_eq!((email.as_str(), email.local_part()), ("ana.lopez@norte.example", "ana.lopez"));
         let long = format!("{}@x.example", "a".repeat(250));
-        for text in ["", "ana", "@norte", "ana@", "a b@norte", "ana@nor\nte", "ana@@norte", "ana@norte..x", "<ana@norte>", &long] {
+        for text in [
+            "",
+            "ana",
+            "@norte",
+            "ana@",
+            "a b@norte",
+            "ana@nor\nte",
+            "ana@@norte",
+            "ana@norte..x",
+            "<ana@norte>",
+            &long,
+        ] {
             assert_eq!(text.parse::<Email>(), Err(Fault::Email), "{text}");
         }
     }
 
     #[test]
     fn roles_may_what_they_may() {
-        let may: Vec<_> = Role::ALL.iter().map(|role| (role.reads_billing(), role.manages_billing())).collect();
+        let may: Vec<_> =
+            Role::ALL.iter().map(|role| (role.reads_billing(), role.manages_billing())).collect();
         assert_eq!(may, [(true, true), (true, true), (true, false), (false, false)]);
         for role in Role::ALL {
             assert_eq!(role.as_str().parse(), Ok(role));

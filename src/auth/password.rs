@@ -56,16 +56,108 @@ impl fmt::Debug for Password {
 /// Words that everybody's first tries are made of, alone or with digits and marks around them, and so with letters swapped for
 /// the digits that look like them.
 const WORDS: &[&str] = &[
-    "1q2w3e4r", "1q2w3e4r5t", "1qaz2wsx", "a1b2c3d4", "aaaaaaaa", "abc", "abcd", "admin", "administrator", "administrador",
-    "angel", "asdf", "asdfgh", "asdfghjkl", "asdfjkl", "baseball", "basketball", "batman", "billing", "billingportal", "bitte",
-    "butterfly", "changeme", "charlie", "chocolate", "computer", "contrasena", "contraseña", "corona", "default", "demo",
-    "dragon", "estrella", "facebook", "familia", "football", "freedom", "fuckyou", "google", "guest", "hello", "hola", "iloveyou",
-    "internet", "invitado", "jennifer", "jordan", "letmein", "liverpool", "login", "lovely", "master", "michael", "michelle",
-    "monkey", "mustang", "mypassword", "ninja", "pass", "passwort", "passw", "password", "pepito", "pokemon", "portal",
-    "princesa", "princess", "qazwsx", "qazwsxedc", "qwer", "qwert", "qwerty", "qwertyui", "qwertyuiop", "realmadrid", "root",
-    "samsung", "secret", "secreto", "shadow", "soccer", "starwars", "stripe", "summer", "sunshine", "superman", "teamo", "tequiero",
-    "temporal", "test", "tester", "testing", "trustno", "user", "usuario", "welcome", "whatever", "winter", "yxcvbnm", "zaq1xsw2",
-    "zxcvbn", "zxcvbnm",
+    "1q2w3e4r",
+    "1q2w3e4r5t",
+    "1qaz2wsx",
+    "a1b2c3d4",
+    "aaaaaaaa",
+    "abc",
+    "abcd",
+    "admin",
+    "administrator",
+    "administrador",
+    "angel",
+    "asdf",
+    "asdfgh",
+    "asdfghjkl",
+    "asdfjkl",
+    "baseball",
+    "basketball",
+    "batman",
+    "billing",
+    "billingportal",
+    "bitte",
+    "butterfly",
+    "changeme",
+    "charlie",
+    "chocolate",
+    "computer",
+    "contrasena",
+    "contraseña",
+    "corona",
+    "default",
+    "demo",
+    "dragon",
+    "estrella",
+    "facebook",
+    "familia",
+    "football",
+    "freedom",
+    "fuckyou",
+    "google",
+    "guest",
+    "hello",
+    "hola",
+    "iloveyou",
+    "internet",
+    "invitado",
+    "jennifer",
+    "jordan",
+    "letmein",
+    "liverpool",
+    "login",
+    "lovely",
+    "master",
+    "michael",
+    "michelle",
+    "monkey",
+    "mustang",
+    "mypassword",
+    "ninja",
+    "pass",
+    "passwort",
+    "passw",
+    "password",
+    "pepito",
+    "pokemon",
+    "portal",
+    "princesa",
+    "princess",
+    "qazwsx",
+    "qazwsxedc",
+    "qwer",
+    "qwert",
+    "qwerty",
+    "qwertyui",
+    "qwertyuiop",
+    "realmadrid",
+    "root",
+    "samsung",
+    "secret",
+    "secreto",
+    "shadow",
+    "soccer",
+    "starwars",
+    "stripe",
+    "summer",
+    "sunshine",
+    "superman",
+    "teamo",
+    "tequiero",
+    "temporal",
+    "test",
+    "tester",
+    "testing",
+    "trustno",
+    "user",
+    "usuario",
+    "welcome",
+    "whatever",
+    "winter",
+    "yxcvbnm",
+    "zaq1xsw2",
+    "zxcvbn",
+    "zxcvbnm",
 ];
 
 fn is_common(text: &str, of: &Email) -> bool {
@@ -76,7 +168,9 @@ fn is_common(text: &str, of: &Email) -> bool {
     let known = |word: &str| WORDS.binary_search(&word).is_ok() || WORDS.contains(&word);
     let own = [of.as_str(), of.local_part()];
     core.is_empty() && is_a_number_people_choose(&text)
-        || [text.as_str(), core, &plain, &whole].iter().any(|form| known(form) || own.contains(form) || repeats(form))
+        || [text.as_str(), core, &plain, &whole]
+            .iter()
+            .any(|form| known(form) || own.contains(form) || repeats(form))
 }
 
 /// A digit or mark read as the letter that it stands for.
@@ -106,7 +200,8 @@ fn repeats(text: &str) -> bool {
 /// Digits and marks alone: counted up or down, or fewer than twelve of them, as dates and telephone numbers have.
 fn is_a_number_people_choose(text: &str) -> bool {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
-    let steps = |by: i8| digits.windows(2).all(|pair| (pair[1].wrapping_sub(pair[0]) as i8).rem_euclid(10) == by);
+    let steps =
+        |by: i8| digits.windows(2).all(|pair| (pair[1].wrapping_sub(pair[0]) as i8).rem_euclid(10) == by);
     digits.len() == text.len() && (digits.len() < 12 || steps(1) || steps(9))
 }
 
@@ -128,7 +223,9 @@ mod tests {
 
     #[test]
     fn no_kind_of_character_is_asked_for() {
-        for good in ["correct horse battery staple", "    mind the gap    ", "tres tristes tigres", "jkbnwdxo"] {
+        for good in
+            ["correct horse battery staple", "    mind the gap    ", "tres tristes tigres", "jkbnwdxo"]
+        {
             assert_eq!(set(good), Ok(()), "{good}");
         }
     }
@@ -136,8 +233,23 @@ mod tests {
     #[test]
     fn what_everybody_tries_first_is_refused() {
         for bad in [
-            "password", "Password1!", "P@ssw0rd", "12345678", "1234567890123", "98765432109876", "20261121", "qwertyuiop", "aaaaaaaaaa",
-            "abababababab", "passpass", "Welcome2026", "contraseña", "ana.lopez@norte.example", "ana.lopez99", "iloveyou!!", "letmein123",
+            "password",
+            "Password1!",
+            "P@ssw0rd",
+            "12345678",
+            "1234567890123",
+            "98765432109876",
+            "20261121",
+            "qwertyuiop",
+            "aaaaaaaaaa",
+            "abababababab",
+            "passpass",
+            "Welcome2026",
+            "contraseña",
+            "ana.lopez@norte.example",
+            "ana.lopez99",
+            "iloveyou!!",
+            "letmein123",
         ] {
             assert_eq!(set(bad), Err(PasswordFault::Common), "{bad}");
         }
@@ -145,7 +257,8 @@ mod tests {
 
     #[test]
     fn a_password_is_never_printed() {
-        let password = Password::new("mind the gap", &"a@b.example".parse().expect("an address")).expect("a password");
+        let password =
+            Password::new("mind the gap", &"a@b.example".parse().expect("an address")).expect("a password");
         assert_eq!(format!("{password:?}"), "Password(hidden)");
     }
 }

@@ -160,7 +160,9 @@ mod tests {
 
     #[test]
     fn a_count_names_no_address_of_a_person_and_all_of_a_network() {
-        let of = |address: &str, at_home| Keys::new("ana@norte.example", address.parse().expect("an address"), at_home);
+        let of = |address: &str, at_home| {
+            Keys::new("ana@norte.example", address.parse().expect("an address"), at_home)
+        };
         assert!(!of("192.0.2.1", false).account.contains("ana"));
         assert_eq!(of("192.0.2.1", false).account, of("192.0.2.2", false).account);
         assert_ne!(of("192.0.2.1", false).account, of("192.0.2.1", true).account);

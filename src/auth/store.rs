@@ -183,7 +183,9 @@ pub async fn replace_hash(tx: &mut Tx, user: &UserId, old: &str, new: &str) -> R
 /// As [`identity`].
 pub(super) async fn is_at_home(tx: &mut Tx, user: Option<&UserId>, address: &str, now: i64) -> Result<bool> {
     let session: Option<(String,)> = tx
-        .query(sql!("select id from sessions where user_id = $1 and address = $2 and expires_at > $3 limit 1"))
+        .query(sql!(
+            "select id from sessions where user_id = $1 and address = $2 and expires_at > $3 limit 1"
+        ))
         .bind(user.map_or("", UserId::as_str))
         .bind(address)
         .bind(now)
@@ -204,10 +206,12 @@ pub(super) async fn attempts(tx: &mut Tx, key: &str) -> Result<Attempts> {
     .bind(key)
     .run()
     .await?;
-    tx.query(sql!("select failures, last_at, blocked_until from sign_in_attempts where key = $1" pg " for update"))
-        .bind(key)
-        .one()
-        .await
+    tx.query(
+        sql!("select failures, last_at, blocked_until from sign_in_attempts where key = $1" pg " for update"),
+    )
+    .bind(key)
+    .one()
+    .await
 }
 
 /// Keeps the tries under a key.
@@ -215,13 +219,15 @@ pub(super) async fn attempts(tx: &mut Tx, key: &str) -> Result<Attempts> {
 /// # Errors
 /// As [`identity`].
 pub(super) async fn keep_attempts(tx: &mut Tx, key: &str, attempts: Attempts) -> Result<()> {
-    tx.query(sql!("update sign_in_attempts set failures = $2, last_at = $3, blocked_until = $4 where key = $1"))
-        .bind(key)
-        .bind(attempts.failures)
-        .bind(attempts.last_at)
-        .bind(attempts.blocked_until)
-        .run()
-        .await?;
+    tx.query(sql!(
+        "update sign_in_attempts set failures = $2, last_at = $3, blocked_until = $4 where key = $1"
+    ))
+    .bind(key)
+    .bind(attempts.failures)
+    .bind(attempts.last_at)
+    .bind(attempts.blocked_until)
+    .run()
+    .await?;
     Ok(())
 }
 

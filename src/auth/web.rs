@@ -19,9 +19,7 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
 where
     Auth: FromRef<S>,
 {
-    Router::new()
-        .route("/sign-in", get(show_sign_in).post(sign_in))
-        .route("/sign-out", post(sign_out))
+    Router::new().route("/sign-in", get(show_sign_in).post(sign_in)).route("/sign-out", post(sign_out))
 }
 
 /// Where somebody wants to go once they are signed in.
@@ -70,13 +68,16 @@ async fn sign_in(
         Outcome::Welcome(user) => user,
         Outcome::Wrong => {
             let wrong = FieldError::new("email", "auth-wrong");
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, again(page, form.email, next, wrong)).into_response());
+            return Ok(
+                (StatusCode::UNPROCESSABLE_ENTITY, again(page, form.email, next, wrong)).into_response()
+            );
         }
         Outcome::Refused(refused) => {
             let wait = u64::try_from(refused.wait).unwrap_or_default().max(1);
             let often = FieldError::new("email", "auth-too-often").with("minutes", wait.div_ceil(60));
             let headers = [(header::RETRY_AFTER, wait.to_string())];
-            return Ok((StatusCode::TOO_MANY_REQUESTS, headers, again(page, form.email, next, often)).into_response());
+            return Ok((StatusCode::TOO_MANY_REQUESTS, headers, again(page, form.email, next, often))
+                .into_response());
         }
     };
     let from = Origin::new(address, headers.get(header::USER_AGENT));

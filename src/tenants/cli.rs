@@ -89,7 +89,8 @@ impl Tenant {
 
 impl Create {
     async fn run(self, db: &Db, clock: &Clock, output: &mut Vec<u8>) -> Result<(), Failure> {
-        let mut new = NewTenant::new(&self.name, self.email)?.language(self.language).time_zone(&self.time_zone)?;
+        let mut new =
+            NewTenant::new(&self.name, self.email)?.language(self.language).time_zone(&self.time_zone)?;
         if let Some(id) = &self.external_id {
             new = new.external_id(id)?;
         }

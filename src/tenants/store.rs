@@ -37,7 +37,11 @@ impl From<TenantRow> for Tenant {
 ///
 /// # Errors
 /// When the database does not take it; so with all functions here. Within: another tenant has its external id.
-pub async fn create(tx: &mut Tx, new: &NewTenant, now: Timestamp) -> Result<std::result::Result<Tenant, Fault>> {
+pub async fn create(
+    tx: &mut Tx,
+    new: &NewTenant,
+    now: Timestamp,
+) -> Result<std::result::Result<Tenant, Fault>> {
     let row: Option<TenantRow> = tx
         .query(sql!(
             "insert into tenants (id, external_id, name, email, language, time_zone, created_at)"
@@ -75,7 +79,9 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Tenant>> {
 /// As [`create`].
 pub async fn find_external(tx: &mut Tx, external_id: &str) -> Result<Option<Tenant>> {
     let row: Option<TenantRow> = tx
-        .query(sql!("select id, external_id, name, email, language, time_zone from tenants where external_id = $1"))
+        .query(sql!(
+            "select id, external_id, name, email, language, time_zone from tenants where external_id = $1"
+        ))
         .bind(external_id)
         .optional()
         .await?;

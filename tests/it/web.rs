@@ -324,7 +324,7 @@ async fn a_forged_form_changes_nothing() {
 async fn the_token_follows_the_session_and_is_not_its_secret() {
     let router = router();
     let token = async |session: &str| {
-        let request = Request::get("/probe").header(header::COOKIE, format!("session={session}"));
+        let request = Request::get("/probe").header(header::COOKIE, format!("billing_session={session}"));
         let (answer, page) = ask(&router, request.body(Body::empty()).expect("a request")).await;
         assert_eq!(header_of(&answer, "set-cookie"), "", "a session needs no secret beside it");
         assert!(!page.contains(session));
@@ -332,9 +332,11 @@ async fn the_token_follows_the_session_and_is_not_its_secret() {
     };
     let (before, after) = (token("sessionbefore").await, token("sessionafter").await);
     assert_ne!(before, after);
-    let (answer, _) = send(&router, "session=sessionafter", &format!("csrf={before}&name=A"), &[]).await;
+    let (answer, _) =
+        send(&router, "billing_session=sessionafter", &format!("csrf={before}&name=A"), &[]).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    let (answer, _) = send(&router, "session=sessionafter", &format!("csrf={after}&name=A"), &[]).await;
+    let (answer, _) =
+        send(&router, "billing_session=sessionafter", &format!("csrf={after}&name=A"), &[]).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
 }
 
