@@ -1,1 +1,143 @@
-//! Mails, as rows.
+//! Mails: what is written, to whom, and the outbox that sends each one exactly once.
+//!
+//! A mail is a row that is staged in the transaction of the change it tells of, under the cause that makes it one; sending is
+//! a step of its own, afterwards. Nothing here decides *that* something is worth a mail: the features do.
+
+pub mod letter;
+mod store;
+
+use std::str::FromStr;
+
+pub use letter::Letter;
+pub use store::stage;
+
+use serde_json::Value;
+
+/// What a mail tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// An invoice was paid.
+    Receipt,
+    /// A payment failed: the first mail about it.
+    PaymentFailed,
+    /// A payment is still missing, and access will be restricted soon.
+    PaymentUrgent,
+    /// The last mail before the subscription ends for want of a payment.
+    PaymentFinal,
+    /// Access was restricted for want of a payment.
+    AccessRestricted,
+    /// What was owed is paid; a restriction is lifted.
+    AccessRestored,
+    /// An invoice will be charged soon.
+    UpcomingInvoice,
+    /// The trial ends soon.
+    TrialEnding,
+    /// The plan, its interval or its seats changed.
+    PlanChanged,
+    /// The subscription will end, or has ended.
+    Cancelled,
+    /// A share of a limit is used up.
+    UsageThreshold,
+    /// Somebody is asked to join a tenant.
+    Invitation,
+    /// A link to choose a new password.
+    PasswordReset,
+    /// A link that signs in.
+    SignInLink,
+}
+
+impl Kind {
+    /// All of them, in the order of their life.
+    pub const ALL: [Self; 14] = [
+        Self::Receipt,
+        Self::PaymentFailed,
+        Self::PaymentUrgent,
+        Self::PaymentFinal,
+        Self::AccessRestricted,
+        Self::AccessRestored,
+        Self::UpcomingInvoice,
+        Self::TrialEnding,
+        Self::PlanChanged,
+        Self::Cancelled,
+        Self::UsageThreshold,
+        Self::Invitation,
+        Self::PasswordReset,
+        Self::SignInLink,
+    ];
+
+    /// Its word in rows and addresses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receipt => "receipt",
+            Self::PaymentFailed => "payment_failed",
+            Self::PaymentUrgent => "payment_urgent",
+            Self::PaymentFinal => "payment_final",
+            Self::AccessRestricted => "access_restricted",
+            Self::AccessRestored => "access_restored",
+            Self::UpcomingInvoice => "upcoming_invoice",
+            Self::TrialEnding => "trial_ending",
+            Self::PlanChanged => "plan_changed",
+            Self::Cancelled => "cancelled",
+            Self::UsageThreshold => "usage_threshold",
+            Self::Invitation => "invitation",
+            Self::PasswordReset => "password_reset",
+            Self::SignInLink => "sign_in_link",
+        }
+    }
+
+    /// Whether the mail holds a link that lets its bearer in: such a link is erased once the mail is on its way.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::Invitation | Self::PasswordReset | Self::SignInLink)
+    }
+}
+
+/// A word that is none of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is unknown")]
+pub struct Unknown(String);
+
+impl FromStr for Kind {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| Unknown(text.to_owned()))
+    }
+}
+
+crate::text_column!(Kind);
+
+/// A mail to stage. [`New::of`] makes one of a [`Letter`], whose fields are checked by the compiler.
+#[derive(Clone, Debug)]
+pub struct New {
+    /// What it tells.
+    pub kind: Kind,
+    /// What caused it, such as `invoice.paid:in_1`: the same kind and cause never mail twice.
+    pub cause: String,
+    /// The tenant it concerns: its language and time zone, and its billing address where no user is named.
+    pub tenant: Option<String>,
+    /// The user it goes to.
+    pub user: Option<String>,
+    /// What the words need: a [`Letter`] of the kind, as JSON.
+    pub data: Value,
+}
+
+impl New {
+    /// A letter and what caused it.
+    pub fn of(letter: &Letter, cause: impl Into<String>) -> Self {
+        Self { kind: letter.kind(), cause: cause.into(), tenant: None, user: None, data: letter.data() }
+    }
+
+    /// To the tenant's billing address, in its language.
+    #[must_use]
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// To this user.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+}
