@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::stripe::Stripe;
 use crate::web::health;
-use crate::{auth, tenants, web};
+use crate::{auth, catalog, invoices, subscription, tenants, web};
 
 /// The running portal. Cloning is cheap.
 #[derive(Clone)]
@@ -63,7 +63,12 @@ pub fn router(app: App) -> Router {
 
 /// The pages of all features.
 pub fn pages() -> Router<App> {
-    Router::new().merge(auth::web::router()).merge(tenants::web::router())
+    Router::new()
+        .merge(auth::web::router())
+        .merge(tenants::web::router())
+        .merge(catalog::web::router())
+        .merge(subscription::web::router())
+        .merge(invoices::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

@@ -213,6 +213,18 @@ impl From<crate::db::Error> for Error {
     }
 }
 
+impl From<crate::stripe::Error> for Error {
+    /// A refusal is for the caller to explain, who knows what was asked for; what reaches this far was not expected.
+    fn from(error: crate::stripe::Error) -> Self {
+        if error.is_safe_to_retry() {
+            tracing::warn!(cause = %error, "a call to Stripe failed");
+            Self::StripeUnavailable { request_id: None }
+        } else {
+            Self::internal(error)
+        }
+    }
+}
+
 impl From<MoneyError> for Error {
     fn from(error: MoneyError) -> Self {
         Self::internal(error)

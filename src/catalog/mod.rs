@@ -6,8 +6,10 @@
 //! what a tenant may do: that is `access`.
 
 pub mod policy;
+pub mod pricing;
 pub mod product;
 pub mod store;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -19,7 +19,6 @@ use crate::money::{Currency, Money};
 
 /// Between a number and what it counts: a space at which no line breaks.
 const NO_BREAK: char = '\u{a0}';
-const MINUS: char = '-';
 
 /// Formatters are dear to make and not shareable between threads: one set for each thread and language.
 struct Formatters {
@@ -65,16 +64,16 @@ impl Language {
         let mut digits = Decimal::from(i128::from(money.minor).unsigned_abs());
         digits.multiply_pow10(-i16::from(money.currency.exponent()));
         let digits = self.decimal(digits);
-        let sign = if money.minor < 0 { String::from(MINUS) } else { String::new() };
-        match (self, self.symbol(money.currency)) {
+        let sign = if money.minor < 0 { "-" } else { "" };
+        self.with_symbol(&digits, sign, money.currency)
+    }
+
+    fn with_symbol(self, digits: &str, sign: &str, currency: Currency) -> String {
+        let code = currency.code().to_ascii_uppercase();
+        match (self, self.symbol(currency)) {
             (Self::En, Some(symbol)) => format!("{sign}{symbol}{digits}"),
-            (Self::En, None) => {
-                format!("{sign}{}{NO_BREAK}{digits}", money.currency.code().to_ascii_uppercase())
-            }
-            (Self::Es, Some(symbol)) => format!("{sign}{digits}{NO_BREAK}{symbol}"),
-            (Self::Es, None) => {
-                format!("{sign}{digits}{NO_BREAK}{}", money.currency.code().to_ascii_uppercase())
-            }
+            (Self::En, None) => format!("{sign}{code}{NO_BREAK}{digits}"),
+            (Self::Es, symbol) => format!("{sign}{digits}{NO_BREAK}{}", symbol.unwrap_or(&code)),
         }
     }
 
@@ -88,6 +87,18 @@ impl Language {
         let zeros = usize::from(money.currency.exponent());
         let tail = format!("{}{}", self.decimal_separator(), "0".repeat(zeros));
         if zeros == 0 { whole } else { whole.replacen(&tail, "", 1) }
+    }
+
+    /// What so many units cost, at a price for one in minor units with decimals, as Stripe writes it: a million units at
+    /// `0.0003` of EUR are €3.00. Decimals beyond those of the currency are shown where there are any.
+    pub fn unit_price(self, decimal: &str, units: u64, currency: Currency) -> Option<String> {
+        let (whole, part) = decimal.split_once('.').unwrap_or((decimal, ""));
+        let digits: i128 = format!("{whole}{part}").parse().ok()?;
+        let mut price = Decimal::from(digits.checked_mul(i128::from(units))?);
+        price.multiply_pow10(-i16::try_from(part.len()).ok()? - i16::from(currency.exponent()));
+        price.absolute.trim_end();
+        price.absolute.pad_end(-i16::from(currency.exponent()));
+        Some(self.with_symbol(&self.decimal(price), "", currency))
     }
 
     /// A share from hundredths of a per cent: 1750 is 17.5%.
@@ -210,6 +221,20 @@ mod tests {
         assert_eq!(short(Language::En, 2950, "eur"), "€29.50");
         assert_eq!(short(Language::En, 100_000, "jpy"), "¥100,000");
         assert_eq!(short(Language::En, 1_000_000, "kwd"), "KWD\u{a0}1,000");
+    }
+
+    #[test]
+    fn a_price_of_many_units_is_whole_where_it_can_be() {
+        let price = |decimal, units| Language::En.unit_price(decimal, units, Currency::EUR);
+        assert_eq!(price("0.0003", 1_000_000).as_deref(), Some("€3.00"));
+        assert_eq!(price("0.0003", 1).as_deref(), Some("€0.000003"));
+        assert_eq!(price("12", 3).as_deref(), Some("€0.36"));
+        assert_eq!(price("1.5", 1).as_deref(), Some("€0.015"));
+        assert_eq!(price("cheap", 1), None);
+        assert_eq!(
+            Language::Es.unit_price("0.0003", 1_000_000, Currency::EUR).as_deref(),
+            Some("3,00\u{a0}€")
+        );
     }
 
     #[test]

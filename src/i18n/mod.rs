@@ -6,9 +6,39 @@
 mod format;
 mod texts;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use texts::{Arg, Value};
+
+use crate::money::Money;
+
+/// A small value, however a template came by it: loops and matches hand out references to references.
+pub trait Plain<T> {
+    /// The value.
+    fn plain(self) -> T;
+}
+
+macro_rules! plain {
+    ($($value:ty),*) => {$(
+        impl Plain<$value> for $value {
+            fn plain(self) -> $value {
+                self
+            }
+        }
+        impl Plain<$value> for &$value {
+            fn plain(self) -> $value {
+                *self
+            }
+        }
+        impl Plain<$value> for &&$value {
+            fn plain(self) -> $value {
+                **self
+            }
+        }
+    )*};
+}
+plain!(i64, Money, Timestamp);
 
 /// A language of the portal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

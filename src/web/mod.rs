@@ -6,6 +6,7 @@
 mod address;
 pub mod assets;
 pub mod cookies;
+mod csv;
 mod errors;
 mod flash;
 mod form;
@@ -30,6 +31,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 pub use address::{ClientAddress, Peer};
+pub use csv::Csv;
 pub use flash::{Flash, Tone};
 pub use form::{FORM_LIMIT, Form};
 pub use page::{Html, Page};

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::{Flash, Notice, Person, Site, Visit, assets, visit};
 use crate::error::{Error, FieldError, Result};
-use crate::i18n::{Arg, Language, Value};
+use crate::i18n::{Arg, Language, Plain, Value};
 use crate::money::Money;
 
 /// The context of a page: who looks, in which language, and what the layout needs. The first field of each page struct.
@@ -67,8 +67,8 @@ impl Page {
     }
 
     /// The text of a key with variables. For variables of several kinds, wrap each in [`Page::arg`].
-    pub fn ta<A: Arg, const N: usize>(&self, key: &str, args: [(&str, A); N]) -> String {
-        self.language().text(key, &args)
+    pub fn ta<'a, A: Arg + 'a>(&self, key: &str, args: impl AsRef<[(&'a str, A)]>) -> String {
+        self.language().text(key, args.as_ref())
     }
 
     /// A variable of any kind.
@@ -102,43 +102,43 @@ impl Page {
     }
 
     /// An amount.
-    pub fn money(&self, money: &Money) -> String {
-        self.language().money(*money)
+    pub fn money(&self, money: impl Plain<Money>) -> String {
+        self.language().money(money.plain())
     }
 
     /// An amount in large print, without decimals that are nought.
-    pub fn money_short(&self, money: &Money) -> String {
-        self.language().money_short(*money)
+    pub fn money_short(&self, money: impl Plain<Money>) -> String {
+        self.language().money_short(money.plain())
     }
 
     /// A whole number.
-    pub fn number(&self, number: impl Into<i64>) -> String {
-        self.language().number(number.into())
+    pub fn number(&self, number: impl Plain<i64>) -> String {
+        self.language().number(number.plain())
     }
 
     /// A share in hundredths of a per cent.
-    pub fn percent(&self, basis_points: impl Into<i64>) -> String {
-        self.language().percent(basis_points.into())
+    pub fn percent(&self, basis_points: impl Plain<i64>) -> String {
+        self.language().percent(basis_points.plain())
     }
 
     /// The day of a time.
-    pub fn date(&self, at: &Timestamp) -> String {
-        self.language().date(*at, &self.time_zone())
+    pub fn date(&self, at: impl Plain<Timestamp>) -> String {
+        self.language().date(at.plain(), &self.time_zone())
     }
 
     /// The day of a time, for machines: `<time datetime>`.
-    pub fn iso(&self, at: &Timestamp) -> String {
-        at.to_string()
+    pub fn iso(&self, at: impl Plain<Timestamp>) -> String {
+        at.plain().to_string()
     }
 
     /// Day, time and time zone.
-    pub fn date_time(&self, at: &Timestamp) -> String {
-        self.language().date_time(*at, &self.time_zone())
+    pub fn date_time(&self, at: impl Plain<Timestamp>) -> String {
+        self.language().date_time(at.plain(), &self.time_zone())
     }
 
     /// How far a day is from today.
-    pub fn relative_day(&self, at: &Timestamp) -> String {
-        self.language().relative_day(*at, self.now(), &self.time_zone())
+    pub fn relative_day(&self, at: impl Plain<Timestamp>) -> String {
+        self.language().relative_day(at.plain(), self.now(), &self.time_zone())
     }
 
     /// The address of a file of `static/`.

@@ -6,8 +6,13 @@ use url::{Origin, Url};
 use crate::clock::Clock;
 
 /// Where Stripe's hosted pages live, unless the configuration names others.
-pub const STRIPE_ORIGINS: [&str; 3] =
-    ["https://checkout.stripe.com", "https://billing.stripe.com", "https://invoice.stripe.com"];
+pub const STRIPE_ORIGINS: [&str; 4] = [
+    "https://checkout.stripe.com",
+    "https://billing.stripe.com",
+    "https://invoice.stripe.com",
+    // Where the PDF of an invoice is.
+    "https://pay.stripe.com",
+];
 
 /// The site as browsers see it.
 #[derive(Clone, Debug)]

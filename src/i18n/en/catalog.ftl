@@ -1,0 +1,44 @@
+catalog-title = Plans
+catalog-heading = Choose the plan that fits
+catalog-lead = Start small and change when you need to. Every plan can be changed or cancelled at any time.
+catalog-interval = Billing interval
+catalog-currency = Currency
+catalog-monthly = Monthly
+catalog-yearly = Yearly
+catalog-save = Save { $share }
+catalog-locked = Your company is billed in { $currency }. A customer's currency cannot change once it has been billed.
+catalog-current = Your plan
+catalog-popular = Most popular
+catalog-per-day = per day
+catalog-per-seat-day = per seat and day
+catalog-per-week = per week
+catalog-per-seat-week = per seat and week
+catalog-per-month = per month
+catalog-per-seat-month = per seat and month
+catalog-per-year = per year
+catalog-per-seat-year = per seat and year
+catalog-trial = { $days ->
+    [one] The first day is free
+   *[other] The first { $days } days are free
+}
+catalog-instead-of = Instead of { $price } paid month by month
+catalog-billed-monthly = Billed every month
+catalog-billed-yearly = Billed once a year
+catalog-no-price = Not offered for this interval and currency
+catalog-sign-in = Sign in to subscribe
+catalog-seats = Seats
+catalog-choose = Choose { $plan }
+catalog-try = Try { $plan } for free
+catalog-change = Change to { $plan }
+catalog-change-interval = Change the interval
+catalog-is-current = This is what you have.
+catalog-ask = An owner or admin of your company can subscribe.
+catalog-metered = { $name }: { $price } for { $units }, billed after use, with every plan.
+catalog-comparison = Compare the plans
+catalog-included = What is included
+catalog-unlimited = Unlimited
+catalog-yes = Included
+catalog-no = Not included
+catalog-tax = Taxes are added where they apply and shown before you pay.
+catalog-empty-title = No plans yet
+catalog-empty-text = As soon as plans are published, they appear here.

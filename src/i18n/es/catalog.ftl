@@ -1,0 +1,44 @@
+catalog-title = Planes
+catalog-heading = Elija el plan que le conviene
+catalog-lead = Empiece con poco y cambie cuando lo necesite. Todos los planes se pueden cambiar o cancelar en cualquier momento.
+catalog-interval = Periodo de facturación
+catalog-currency = Moneda
+catalog-monthly = Mensual
+catalog-yearly = Anual
+catalog-save = Ahorre un { $share }
+catalog-locked = A su empresa se le factura en { $currency }. La moneda de un cliente no puede cambiar una vez facturado.
+catalog-current = Su plan
+catalog-popular = El más popular
+catalog-per-day = al día
+catalog-per-seat-day = por puesto y día
+catalog-per-week = a la semana
+catalog-per-seat-week = por puesto y semana
+catalog-per-month = al mes
+catalog-per-seat-month = por puesto y mes
+catalog-per-year = al año
+catalog-per-seat-year = por puesto y año
+catalog-trial = { $days ->
+    [one] El primer día es gratis
+   *[other] Los primeros { $days } días son gratis
+}
+catalog-instead-of = En lugar de { $price } pagando mes a mes
+catalog-billed-monthly = Se factura cada mes
+catalog-billed-yearly = Se factura una vez al año
+catalog-no-price = No se ofrece para este periodo y moneda
+catalog-sign-in = Inicie sesión para suscribirse
+catalog-seats = Puestos
+catalog-choose = Elegir { $plan }
+catalog-try = Probar { $plan } gratis
+catalog-change = Cambiar a { $plan }
+catalog-change-interval = Cambiar el periodo
+catalog-is-current = Es el que tiene.
+catalog-ask = Un propietario o administrador de su empresa puede suscribirse.
+catalog-metered = { $name }: { $price } por { $units }, se factura tras el uso, con todos los planes.
+catalog-comparison = Compare los planes
+catalog-included = Qué se incluye
+catalog-unlimited = Ilimitado
+catalog-yes = Incluido
+catalog-no = No incluido
+catalog-tax = Los impuestos se añaden donde corresponda y se muestran antes de pagar.
+catalog-empty-title = Todavía no hay planes
+catalog-empty-text = En cuanto se publiquen planes, aparecerán aquí.

@@ -1,0 +1,281 @@
+//! The list of invoices, one invoice, the accountant's file, and the ways to Stripe's own pages.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query as Asked, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+
+use super::{BadQuery, Cursor, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, store};
+use crate::app::App;
+use crate::auth::{Manager, Reader};
+use crate::clock::from_seconds;
+use crate::error::{Error, FieldError, Result, WayOn};
+use crate::money::totals;
+use crate::stripe::calls::invoices;
+use crate::stripe::{Budget, InvoiceId, snapshot};
+use crate::tenants::Tenant;
+use crate::web::{Csv, Form, Html, Page, Redirect, redirect_out};
+
+/// Rows of the accountant's file that are read at once.
+const EXPORT_STEP: i64 = 1000;
+
+/// Most rows of the accountant's file: who has more chooses a span of days.
+const EXPORT_MOST: usize = 50_000;
+
+/// The routes of the invoices.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/invoices", get(list))
+        .route("/invoices.csv", get(export))
+        .route("/invoices/{id}", get(detail))
+        .route("/invoices/{id}/pdf", post(pdf))
+        .route("/invoices/{id}/hosted", post(hosted))
+        .route("/invoices/{id}/pay", post(pay))
+}
+
+#[derive(Template)]
+#[template(path = "invoices/list.html")]
+struct List {
+    page: Page,
+    asked: Query,
+    statuses: [StatusFilter; 4],
+    invoices: Vec<Invoice>,
+    totals: Vec<(String, String)>,
+    older: Option<String>,
+    newest: Option<String>,
+    export: String,
+    is_narrowed: bool,
+}
+
+async fn list(
+    page: Page,
+    State(app): State<App>,
+    reader: Reader,
+    Asked(asked): Asked<Query>,
+) -> Result<Response> {
+    let filter = match asked.filter() {
+        Ok(filter) => filter,
+        Err(bad) => return refused(page, asked, &bad),
+    };
+    let span = filter.span(&page.time_zone());
+    let mut tx = app.db.read().await?;
+    let mut invoices = store::list(&mut tx, reader.tenant.id.as_str(), &filter, span, PAGE + 1).await?;
+    drop(tx);
+
+    let has_more = invoices.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
+    invoices.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let last = invoices.last().filter(|_| has_more).map(cursor);
+    Ok(Html(List {
+        asked,
+        statuses: StatusFilter::ALL,
+        totals: sums(&page, &invoices)?,
+        older: last.map(|last| filter.query(Some(&last))),
+        newest: filter.after.as_ref().map(|_| filter.query(None)),
+        export: filter.query(None),
+        is_narrowed: filter.is_set(),
+        invoices,
+        page,
+    })
+    .into_response())
+}
+
+fn cursor(invoice: &Invoice) -> Cursor {
+    Cursor { created_at: invoice.created_at.as_second(), id: invoice.id.as_str().to_owned() }
+}
+
+/// Total and what is still to be paid, for each currency that is listed.
+fn sums(page: &Page, invoices: &[Invoice]) -> Result<Vec<(String, String)>> {
+    let all = totals(invoices.iter().map(|invoice| invoice.money(invoice.total)))?;
+    let open = totals(
+        invoices
+            .iter()
+            .map(|invoice| invoice.money(if invoice.is_payable() { invoice.remaining } else { 0 })),
+    )?;
+    Ok(all.iter().zip(&open).map(|(all, open)| (page.money(all), page.money(open))).collect())
+}
+
+/// The list without invoices, saying what of the filter cannot be understood.
+fn refused(page: Page, asked: Query, bad: &[BadQuery]) -> Result<Response> {
+    let error = |bad: &BadQuery| match bad {
+        BadQuery::Status => FieldError::new("status", "invoices-bad-status"),
+        BadQuery::From => FieldError::new("from", "invoices-bad-day"),
+        BadQuery::To => FieldError::new("to", "invoices-bad-day"),
+        BadQuery::Order => FieldError::new("to", "invoices-bad-order"),
+        BadQuery::After => FieldError::new("invoices", "invoices-bad-page"),
+    };
+    let list = List {
+        page: page.with_errors(bad.iter().map(error).collect()),
+        asked,
+        statuses: StatusFilter::ALL,
+        invoices: Vec::new(),
+        totals: Vec::new(),
+        older: None,
+        newest: None,
+        export: String::new(),
+        is_narrowed: true,
+    };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(list)).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "invoices/detail.html")]
+struct DetailPage {
+    page: Page,
+    detail: Detail,
+    may_pay: bool,
+}
+
+impl DetailPage {
+    fn period_of(&self, line: &Line) -> String {
+        let day = |seconds: i64| self.page.date(from_seconds(seconds));
+        line.period_start
+            .zip(line.period_end)
+            .map(|(from, to)| format!("{} – {}", day(from), day(to)))
+            .unwrap_or_default()
+    }
+}
+
+async fn detail(
+    page: Page,
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+) -> Result<Html<DetailPage>> {
+    let detail = find(&app, &reader.tenant, &id).await?;
+    let may_pay = reader.role.manages_billing() && detail.invoice.is_payable();
+    Ok(Html(DetailPage { detail, may_pay, page }))
+}
+
+/// The tenant's invoice of that id; another's is not there.
+async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<Detail> {
+    let id: InvoiceId = id.parse().map_err(|_| Error::NotFound)?;
+    store::detail(&mut app.db.read().await?, tenant.id.as_str(), &id).await?.ok_or(Error::NotFound)
+}
+
+/// A form that carries nothing but its token.
+#[derive(serde::Deserialize)]
+struct Nothing {}
+
+async fn pdf(
+    page: Page,
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+    _: Form<Nothing>,
+) -> Result<Redirect> {
+    send_to(&page, &app, &reader.tenant, &id, |fresh| fresh.invoice_pdf).await
+}
+
+async fn hosted(
+    page: Page,
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+    _: Form<Nothing>,
+) -> Result<Redirect> {
+    send_to(&page, &app, &reader.tenant, &id, |fresh| fresh.hosted_invoice_url).await
+}
+
+async fn pay(
+    page: Page,
+    State(app): State<App>,
+    manager: Manager,
+    Path(id): Path<String>,
+    _: Form<Nothing>,
+) -> Result<Redirect> {
+    send_to(&page, &app, &manager.tenant, &id, |fresh| fresh.hosted_invoice_url).await
+}
+
+/// Asks Stripe for the link as it is now and sends the browser there.
+async fn send_to(
+    page: &Page,
+    app: &App,
+    tenant: &Tenant,
+    id: &str,
+    link: impl FnOnce(snapshot::Invoice) -> Option<String>,
+) -> Result<Redirect> {
+    let invoice = find(app, tenant, id).await?.invoice;
+    let fresh = invoices::get_one(&app.stripe, &invoice.id, Budget::page()).await?;
+    let to = link(fresh.value).ok_or_else(|| {
+        let way_on = WayOn::new(format!("/invoices/{}", invoice.id.as_str()), "invoices-back-to-invoice");
+        Error::Conflict { reason: "invoices-no-link", way_on: Some(way_on) }
+    })?;
+    redirect_out(&to, page.site())
+}
+
+async fn export(
+    page: Page,
+    State(app): State<App>,
+    reader: Reader,
+    Asked(asked): Asked<Query>,
+) -> Result<Response> {
+    let mut filter = match asked.filter() {
+        Ok(filter) => Filter { after: None, ..filter },
+        Err(bad) => return refused(page, asked, &bad),
+    };
+    let span = filter.span(&page.time_zone());
+    let mut csv = Csv::new(&COLUMNS);
+    let mut tx = app.db.read().await?;
+    for _ in 0..EXPORT_MOST.div_ceil(usize::try_from(EXPORT_STEP).unwrap_or(1)) {
+        let invoices = store::list(&mut tx, reader.tenant.id.as_str(), &filter, span, EXPORT_STEP).await?;
+        for invoice in &invoices {
+            row(&mut csv, &page, invoice);
+        }
+        match invoices.last() {
+            Some(last) => filter.after = Some(cursor(last)),
+            None => break,
+        }
+    }
+    Ok(csv.file("invoices"))
+}
+
+/// The columns of the accountant's file. Programs read them: they are the same in every language.
+const COLUMNS: [&str; 18] = [
+    "number",
+    "id",
+    "status",
+    "created",
+    "period_start",
+    "period_end",
+    "due",
+    "paid_on",
+    "currency",
+    "subtotal",
+    "discount",
+    "tax",
+    "total",
+    "balance_applied",
+    "amount_due",
+    "amount_paid",
+    "amount_remaining",
+    "amount_refunded",
+];
+
+fn row(csv: &mut Csv, page: &Page, invoice: &Invoice) {
+    let zone = page.time_zone();
+    let day = |at: jiff::Timestamp| at.to_zoned(zone.clone()).date().to_string();
+    csv.text(invoice.number.as_deref().unwrap_or_default())
+        .text(invoice.id.as_str())
+        .text(invoice.status.as_str());
+    csv.text(&day(invoice.created_at)).text(&day(invoice.period.0)).text(&day(invoice.period.1));
+    csv.text(&invoice.due_at.map(day).unwrap_or_default())
+        .text(&invoice.paid_at.map(day).unwrap_or_default());
+    csv.text(&invoice.currency.code().to_ascii_uppercase());
+    let amounts = [
+        invoice.subtotal,
+        invoice.discount,
+        invoice.tax,
+        invoice.total,
+        invoice.starting_balance,
+        invoice.due,
+        invoice.paid,
+        invoice.remaining,
+        invoice.refunded,
+    ];
+    for minor in amounts {
+        csv.money(invoice.money(minor));
+    }
+    csv.end_row();
+}

@@ -1,0 +1,197 @@
+//! The overview, and the way into Stripe's customer portal.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::view::{Banner, Help, payment_method, tone};
+use super::{Billing, Subscription, Task, standing, store};
+use crate::app::App;
+use crate::auth::{Manager, Reader};
+use crate::catalog::web::per;
+use crate::catalog::{self, Offer};
+use crate::clock::from_seconds;
+use crate::error::{Error, Result, WayOn};
+use crate::stripe::Budget;
+use crate::stripe::calls::portal::{self, Flow, Visit};
+use crate::web::{Form, Html, Page, Redirect, Tone, local_path, redirect, redirect_out};
+
+/// The routes of the subscription.
+pub fn router() -> Router<App> {
+    Router::new().route("/", get(overview)).route("/billing-portal", post(open_portal))
+}
+
+#[derive(Template)]
+#[template(path = "subscription/overview.html")]
+struct Overview {
+    page: Page,
+    plan: Plan,
+    badge: (Tone, &'static str),
+    banner: Option<Banner>,
+    dates: Vec<(&'static str, Timestamp)>,
+    pending: Option<String>,
+    next_invoice: Option<Next>,
+    payment: Option<Payment>,
+    details_seen_at: Option<Timestamp>,
+    is_live: bool,
+    may_change: bool,
+}
+
+/// The plan, in words.
+struct Plan {
+    name: String,
+    price: Option<String>,
+    per: String,
+    seats: Option<String>,
+    description: String,
+}
+
+/// The next invoice, in words.
+struct Next {
+    amount: String,
+    at: Option<Timestamp>,
+}
+
+/// What is on file to pay with, in words.
+struct Payment {
+    name: String,
+    expiry: Option<String>,
+    has_run_out: bool,
+}
+
+async fn overview(page: Page, State(app): State<App>, reader: Reader) -> Result<Response> {
+    let mut tx = app.db.read().await?;
+    let billing = store::billing(&mut tx, reader.tenant.id.as_str()).await?;
+    let Some(subscription) = billing.live() else {
+        return Ok(redirect("/plans").into_response());
+    };
+    let offer = catalog::store::offer(&mut tx).await?;
+    drop(tx);
+
+    let standing = standing(&billing, subscription);
+    let customer = billing.customer.as_ref();
+    let next_invoice = customer.and_then(|customer| customer.next_invoice.as_ref());
+    Ok(Html(Overview {
+        plan: plan(&page, &offer, subscription),
+        badge: (tone(standing.weight), standing.badge),
+        banner: Banner::new(&page, &billing, subscription),
+        dates: dates(subscription),
+        pending: pending(&page, &offer, subscription),
+        next_invoice: next_invoice
+            .filter(|_| subscription.cancel_at.is_none())
+            .map(|next| Next { amount: page.money(next.amount()), at: next.at.map(from_seconds) }),
+        payment: payment(&page, &billing),
+        details_seen_at: customer.and_then(|customer| customer.details_seen_at),
+        is_live: true,
+        may_change: reader.role.manages_billing(),
+        page,
+    })
+    .into_response())
+}
+
+fn plan(page: &Page, offer: &Offer, subscription: &Subscription) -> Plan {
+    let language = page.language();
+    let by_product = |product: &str| offer.plans.iter().find(|plan| plan.product_id == product);
+    let plan = subscription.product_id.as_deref().and_then(by_product);
+    let price = plan
+        .and_then(|plan| plan.prices.iter().find(|price| Some(&price.id) == subscription.price_id.as_ref()));
+    let amount = price.and_then(|price| price.amount(subscription.currency));
+    let per_seat = plan.is_some_and(|plan| plan.facts.per_seat);
+    Plan {
+        name: plan.map_or_else(|| page.t("subscription-own-plan"), |plan| plan.name(language).to_owned()),
+        price: amount.map(|amount| page.money(amount)),
+        per: price.map(|price| page.t(per(price.interval, per_seat))).unwrap_or_default(),
+        seats: (per_seat || subscription.quantity > 1).then(|| page.number(subscription.quantity)),
+        description: plan.and_then(|plan| plan.description(language)).unwrap_or_default().to_owned(),
+    }
+}
+
+/// The dates ahead, each with the key of its name.
+fn dates(subscription: &Subscription) -> Vec<(&'static str, Timestamp)> {
+    let mut dates = Vec::new();
+    let is_trialing = subscription.status == super::Status::Trialing;
+    dates.extend(subscription.trial_end.filter(|_| is_trialing).map(|end| ("subscription-trial-ends", end)));
+    match subscription.cancel_at {
+        Some(end) => dates.push(("subscription-ends", end)),
+        None => dates
+            .extend(subscription.period_end.filter(|_| !is_trialing).map(|end| ("subscription-renews", end))),
+    }
+    dates
+}
+
+/// What was agreed for later: “From Dec 21, 2026: Starter, €29.00 per month.”
+fn pending(page: &Page, offer: &Offer, subscription: &Subscription) -> Option<String> {
+    let change = subscription.pending_change.as_ref()?;
+    let id = change.price.as_deref().or(subscription.price_id.as_deref())?;
+    let plan = offer.plan_of_price(id)?;
+    let price = plan.prices.iter().find(|price| price.id == id)?;
+    let amount = price.amount(subscription.currency)?;
+    let args = [
+        ("date", page.date(from_seconds(change.at))),
+        ("plan", plan.name(page.language()).to_owned()),
+        ("price", page.money(amount)),
+        ("per", page.t(per(price.interval, plan.facts.per_seat))),
+        ("seats", page.number(change.quantity.unwrap_or(subscription.quantity))),
+    ];
+    Some(
+        page.ta(
+            if plan.facts.per_seat { "subscription-pending-seats" } else { "subscription-pending" },
+            args,
+        ),
+    )
+}
+
+fn payment(page: &Page, billing: &Billing) -> Option<Payment> {
+    let method = billing.customer.as_ref()?.payment_method.as_ref()?;
+    let expiry = method.exp_month.zip(method.exp_year);
+    let today = page.now().to_zoned(page.time_zone());
+    let has_run_out =
+        expiry.is_some_and(|(month, year)| (year, month) < (today.year().into(), today.month().into()));
+    let expiry = expiry.map(|(month, year)| format!("{month:02}/{:02}", year.rem_euclid(100)));
+    Some(Payment { name: payment_method(page, method), expiry, has_run_out })
+}
+
+/// Which task, and where to come back to.
+#[derive(Deserialize)]
+struct Errand {
+    #[serde(default)]
+    flow: String,
+    #[serde(default)]
+    next: String,
+}
+
+async fn open_portal(
+    page: Page,
+    State(app): State<App>,
+    manager: Manager,
+    Form(errand): Form<Errand>,
+) -> Result<Redirect> {
+    let task = Task::parse(&errand.flow).ok_or_else(|| Error::field("flow", "subscription-no-such-task"))?;
+    let next = local_path(&errand.next, page.site()).unwrap_or_else(|| "/".to_owned());
+    let billing = store::billing(&mut app.db.read().await?, manager.tenant.id.as_str()).await?;
+    let nothing_yet = || Error::Conflict {
+        reason: "subscription-nothing-yet",
+        way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
+    };
+    let live = billing.live().map(|live| live.id.clone());
+    let flow = match (task, live) {
+        (Task::Whole, _) => Flow::Home,
+        (Task::PaymentMethod, _) => Flow::PaymentMethod,
+        (Task::Cancel, Some(id)) => Flow::Cancel(id),
+        (Task::Update, Some(id)) => Flow::Update(id),
+        (Task::Cancel | Task::Update, None) => return Err(nothing_yet()),
+    };
+    let visit = Visit {
+        customer: billing.customer.ok_or_else(nothing_yet)?.id,
+        flow,
+        return_url: page.site().link(&next),
+        locale: page.lang().to_owned(),
+        configuration: None,
+    };
+    let session = portal::visit(&app.stripe, &visit, Budget::page()).await?;
+    redirect_out(&session.value.url, page.site())
+}
