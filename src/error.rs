@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
+use crate::i18n::{Arg, Value};
 use crate::money::MoneyError;
 
 /// What a handler returns.
@@ -93,7 +94,49 @@ pub struct FieldError {
     /// The key of the text that says what is wrong and how to put it right.
     pub key: &'static str,
     /// Variables of that text.
-    pub args: Vec<(&'static str, String)>,
+    pub args: Vec<(&'static str, FieldArg)>,
+}
+
+/// A variable of a field's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldArg {
+    /// A word.
+    Text(String),
+    /// A number, which decides between singular and plural.
+    Number(i64),
+}
+
+impl From<&str> for FieldArg {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<&String> for FieldArg {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<String> for FieldArg {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for FieldArg {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl Arg for FieldArg {
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => text.value(),
+            Self::Number(number) => number.value(),
+        }
+    }
 }
 
 impl FieldError {
@@ -104,8 +147,8 @@ impl FieldError {
 
     /// Adds a variable of the message.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.args.push((name, value.to_string()));
+    pub fn with(mut self, name: &'static str, value: impl Into<FieldArg>) -> Self {
+        self.args.push((name, value.into()));
         self
     }
 }

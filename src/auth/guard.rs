@@ -73,7 +73,9 @@ impl Auth {
         from: &Origin,
     ) -> Result<()> {
         if session.id().is_some() {
-            session.flush().await.map_err(unavailable)?;
+            // Not `flush`: what is put into a flushed session is stored under the id that came in, be it planted by a stranger.
+            session.clear().await;
+            session.cycle_id().await.map_err(unavailable)?;
         }
         let put = async {
             session.insert(USER, user.as_str()).await?;
@@ -233,9 +235,14 @@ where
         let session = parts.extensions.get::<Session>().cloned();
         let session =
             session.ok_or_else(|| Error::internal("the route lies outside of the session layer"))?;
+        let named = session.id().is_some();
         let visitor = Self(Auth::from_ref(state).find(&session).await?);
-        if let (Some(visit), Some(signed_in)) = (parts.extensions.get::<Arc<Visit>>(), &visitor.0) {
-            visit.introduce(signed_in.person());
+        if let Some(visit) = parts.extensions.get::<Arc<Visit>>() {
+            match &visitor.0 {
+                Some(signed_in) => visit.introduce(signed_in.person()),
+                None if named && session.id().is_none() => visit.session_is_over(),
+                None => {}
+            }
         }
         parts.extensions.insert(visitor.clone());
         Ok(visitor)

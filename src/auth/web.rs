@@ -73,9 +73,9 @@ async fn sign_in(
             );
         }
         Outcome::Refused(refused) => {
-            let wait = u64::try_from(refused.wait).unwrap_or_default().max(1);
-            let often = FieldError::new("email", "auth-too-often").with("minutes", wait.div_ceil(60));
-            let headers = [(header::RETRY_AFTER, wait.to_string())];
+            let minutes = (refused.wait + 59) / 60;
+            let often = FieldError::new("email", "auth-too-often").with("minutes", minutes);
+            let headers = [(header::RETRY_AFTER, refused.wait.to_string())];
             return Ok((StatusCode::TOO_MANY_REQUESTS, headers, again(page, form.email, next, often))
                 .into_response());
         }

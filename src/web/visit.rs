@@ -84,6 +84,10 @@ pub struct Visit {
     /// The secret that form tokens are bound to: the session's, or one of the visitor's own.
     binding: String,
     binding_is_new: bool,
+    /// The secret that takes the session's place where the session turned out to be over.
+    rebinding: OnceLock<String>,
+    /// The visitor's own secret, if the browser brought one.
+    own_secret: Option<String>,
     token_used: AtomicBool,
     flash: Option<Flash>,
     flash_shown: AtomicBool,
@@ -115,6 +119,8 @@ impl Visit {
             flash: jar.get(Kind::Flash).and_then(Flash::from_cookie),
             binding,
             binding_is_new,
+            rebinding: OnceLock::new(),
+            own_secret: jar.get(Kind::Form).map(str::to_owned),
             token_used: AtomicBool::new(false),
             flash_shown: AtomicBool::new(false),
             person: OnceLock::new(),
@@ -167,6 +173,12 @@ impl Visit {
         let _ = self.person.set(person);
     }
 
+    /// Tells that the session which the browser named is over: its cookie goes away with this answer, and forms of this answer
+    /// are bound to the visitor's own secret.
+    pub fn session_is_over(&self) {
+        self.rebinding.get_or_init(|| self.own_secret.clone().unwrap_or_else(random));
+    }
+
     /// Who is signed in.
     pub fn person(&self) -> Option<&Person> {
         self.person.get()
@@ -199,7 +211,7 @@ impl Visit {
     /// The token that forms of this answer carry.
     pub fn form_token(&self) -> String {
         self.token_used.store(true, Ordering::Relaxed);
-        URL_SAFE_NO_PAD.encode(token(&self.binding))
+        URL_SAFE_NO_PAD.encode(token(self.rebinding.get().unwrap_or(&self.binding)))
     }
 
     /// Whether a form carries the token of this visitor.
@@ -220,7 +232,11 @@ impl Visit {
 
     /// The visitor's own secret, where a form was rendered for somebody who had none yet.
     pub(super) fn new_binding(&self) -> Option<&str> {
-        (self.binding_is_new && self.token_used.load(Ordering::Relaxed)).then_some(&self.binding)
+        let new = match self.rebinding.get() {
+            Some(secret) => self.own_secret.is_none().then_some(secret.as_str()),
+            None => self.binding_is_new.then_some(self.binding.as_str()),
+        };
+        new.filter(|_| self.token_used.load(Ordering::Relaxed))
     }
 
     pub(super) fn asked_language(&self) -> Option<Language> {

@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod auth;
 mod contract;
 mod db;
 mod group_commit;
