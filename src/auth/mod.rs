@@ -4,7 +4,9 @@
 //! It never decides by plan or payment: that is `access`. It never shows a password, a session id or why exactly a sign-in
 //! was refused.
 
+mod account;
 pub mod cli;
+mod device;
 mod guard;
 mod hasher;
 mod password;
@@ -21,6 +23,7 @@ use jiff::tz::TimeZone;
 use crate::i18n::Language;
 use crate::tenants::{Tenant, TenantId};
 
+pub use device::Device;
 pub use guard::{Auth, Manager, Origin, Reader, SignedIn, Staff, Visitor};
 pub use hasher::{Hasher, Verdict};
 pub use password::{Password, PasswordFault};

@@ -122,6 +122,23 @@ impl Auth {
         Ok(tx.commit().await?)
     }
 
+    /// Writes down that somebody has ended sessions of theirs on other devices; `which` names one, nothing means all others.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn ended_elsewhere(
+        &self,
+        signed_in: &SignedIn,
+        which: Option<&str>,
+        address: IpAddr,
+    ) -> Result<()> {
+        let mut entry = self.entry(signed_in, "session.ended_elsewhere", &address.to_string());
+        entry.object = which.map(str::to_owned);
+        let mut tx = self.db.write().await?;
+        audit::record(&mut tx, &entry).await?;
+        Ok(tx.commit().await?)
+    }
+
     fn entry(&self, signed_in: &SignedIn, action: &'static str, address: &str) -> Entry {
         let user = signed_in.user().id.as_str().to_owned();
         let mut entry = Entry::new(Actor::User(user), action, self.clock.now()).address(address);

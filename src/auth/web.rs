@@ -19,7 +19,10 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
 where
     Auth: FromRef<S>,
 {
-    Router::new().route("/sign-in", get(show_sign_in).post(sign_in)).route("/sign-out", post(sign_out))
+    Router::new()
+        .route("/sign-in", get(show_sign_in).post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .merge(super::account::router())
 }
 
 /// Where somebody wants to go once they are signed in.
@@ -106,7 +109,7 @@ async fn sign_out(
 
 /// A form that says nothing but that it is ours.
 #[derive(Deserialize)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 /// The first page of somebody: what only members may see is not the first page of others.
 fn home(signed_in: &SignedIn) -> &'static str {

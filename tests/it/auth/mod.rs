@@ -1,5 +1,6 @@
 //! Who gets in, as what, and for how long.
 
+mod account;
 mod commands;
 mod permissions;
 mod sign_in;
