@@ -107,10 +107,12 @@ create table customers (
   test_clock text,
   payment_method text,                           -- JSON: {id, type, brand, last4, exp_month, exp_year}: what Stripe shows of it
   next_invoice text,                             -- JSON: {total, amount_due, currency, at}: Stripe's preview
-  details_seen_at bigint,                        -- when payment_method and next_invoice were asked for
+  details_seen_at bigint,                        -- Stripe's time when payment_method and next_invoice were asked for
+  details_due_at bigint,                         -- when they are to be asked for again: after a change, ahead of a renewal
   seen_at bigint not null
 );
 create unique index customers_tenant on customers (tenant_id) where not deleted;
+create index customers_details on customers (details_due_at);
 
 create table subscriptions (
   id text primary key,
@@ -174,7 +176,7 @@ create table invoices (
   voided_at bigint,
   attempt_count bigint not null default 0,
   next_attempt_at bigint,
-  lines text not null default '[]',              -- JSON: [{id, description, amount, quantity, period_start, period_end, proration}]
+  lines text not null default '[]',              -- JSON: [{id, description, amount, quantity, period_start, period_end, proration, price}]
   taxes text not null default '[]',              -- JSON: [{amount, inclusive, rate}]
   payments text not null default '[]',           -- JSON: [{id, payment_intent, charge, amount, status}]
   seen_at bigint not null

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::catalog::policy::{Catalog, CatalogError};
 use crate::clock::Clock;
+use crate::stripe::signature::{NotASecret, Secret};
 use crate::stripe::{API_BASE, NotASecretKey, SecretKey};
 use crate::web::Site;
 
@@ -103,19 +104,20 @@ pub struct Config {
 
 /// Signing secrets, never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct WebhookSecrets(Vec<String>);
+pub struct WebhookSecrets(Vec<Secret>);
 
 impl WebhookSecrets {
-    /// The secrets, each non-empty.
+    /// The secrets; blank ones are left out.
     ///
     /// # Errors
-    /// There is none: without one, nothing that says it comes from Stripe can be believed.
+    /// There is none: without one, nothing that says it comes from Stripe can be believed. Or one can be none of Stripe's.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
         let secrets: Vec<_> = secrets
             .into_iter()
             .map(|secret| secret.trim().to_owned())
             .filter(|secret| !secret.is_empty())
-            .collect();
+            .map(|secret| secret.parse().map_err(|problem: NotASecret| invalid(problem)))
+            .collect::<Result<_, _>>()?;
         if secrets.is_empty() {
             Err(ConfigError::Missing(Missing::WebhookSecrets))
         } else {
@@ -124,9 +126,13 @@ impl WebhookSecrets {
     }
 
     /// The secrets themselves: for checking a signature alone.
-    pub fn expose(&self) -> &[String] {
+    pub fn expose(&self) -> &[Secret] {
         &self.0
     }
+}
+
+fn invalid(problem: impl fmt::Display) -> ConfigError {
+    ConfigError::Value { name: "STRIPE_WEBHOOK_SECRETS", problem: problem.to_string() }
 }
 
 impl fmt::Debug for WebhookSecrets {

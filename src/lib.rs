@@ -29,3 +29,4 @@ pub mod sync;
 pub mod tenants;
 pub mod web;
 pub mod webhooks;
+pub mod worker;

@@ -29,6 +29,11 @@ impl Currency {
         std::str::from_utf8(&self.0).unwrap_or("xxx")
     }
 
+    /// The code, under the name that columns are written by.
+    pub fn as_str(&self) -> &str {
+        self.code()
+    }
+
     /// How many decimals the amount has: an amount of 100 minor units is 1.00 at two, 100 at none, 0.100 at three.
     pub fn exponent(&self) -> u8 {
         if ZERO_DECIMAL.contains(&self.code()) {
@@ -40,6 +45,8 @@ impl Currency {
         }
     }
 }
+
+crate::db::text_column!(Currency);
 
 /// The text is not three letters of the Latin alphabet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

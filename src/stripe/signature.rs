@@ -49,19 +49,28 @@ impl fmt::Debug for Secret {
 
 /// Why a delivery is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.words())]
 pub enum Refused {
     /// There is no `Stripe-Signature` header.
-    #[error("the Stripe-Signature header is missing")]
     Missing,
     /// The header has no single time or no `v1` signature. One of `v0` alone is this too.
-    #[error("the Stripe-Signature header has no time or no v1 signature")]
     Malformed,
     /// Well signed, but more than [`TOLERANCE`] ago, or ahead: a replay, or one of the two clocks is wrong.
-    #[error("the signature is more than five minutes old or ahead: check the server's clock")]
     Stale,
     /// No signature matches any of the secrets.
-    #[error("the signature matches none of the endpoint's secrets")]
     Mismatch,
+}
+
+impl Refused {
+    /// What is wrong, for whoever set the endpoint up.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Missing => "the Stripe-Signature header is missing",
+            Self::Malformed => "the Stripe-Signature header has no time or no v1 signature",
+            Self::Stale => "the signature is more than five minutes old or ahead: check the server's clock",
+            Self::Mismatch => "the signature matches none of the endpoint's secrets",
+        }
+    }
 }
 
 /// Checks that `body` was signed with one of `secrets` and not too long ago.

@@ -7,10 +7,11 @@ use stripe_billing::invoice::{
     RetrieveInvoice,
 };
 use stripe_billing::invoice_payment::ListInvoicePayment;
+use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::subscriptions::{ItemChange, Proration, SubscriptionChange};
 use super::{all, get, page, post};
-use crate::stripe::snapshot::{Invoice, InvoicePayment};
+use crate::stripe::snapshot::{Invoice, InvoicePayment, Line};
 use crate::stripe::{Budget, CustomerId, Error, Fetched, InvoiceId, Key, Result, Stripe, SubscriptionId};
 
 /// All invoices of a customer with how they were paid, newest first.
@@ -38,6 +39,20 @@ pub async fn of_customer(
 /// See [`crate::stripe::Error`].
 pub async fn get_one(stripe: &Stripe, id: &InvoiceId, budget: Budget) -> Result<Fetched<Invoice>> {
     get(stripe, RetrieveInvoice::new(id.as_str()).expand(vec!["payments".to_owned()]), budget).await
+}
+
+/// All lines of an invoice. An invoice carries its first ten.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn lines(stripe: &Stripe, id: &InvoiceId, budget: Budget) -> Result<Fetched<Vec<Line>>> {
+    let page = |after: Option<&str>| {
+        let after = after.map(|after| format!("&starting_after={after}")).unwrap_or_default();
+        let mut request = RequestBuilder::new(StripeMethod::Get, format!("/invoices/{id}/lines"));
+        request.query = Some(format!("limit={}{after}", super::PAGE));
+        request
+    };
+    all(stripe, budget, |line: &Line| line.id.as_str(), page).await
 }
 
 /// How an invoice was paid.

@@ -104,6 +104,16 @@ macro_rules! open_enum {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = std::convert::Infallible;
+
+            fn from_str(word: &str) -> Result<Self, std::convert::Infallible> {
+                Ok(Self::from(word))
+            }
+        }
+
+        crate::db::text_column!($name);
+
         impl From<&str> for $name {
             fn from(word: &str) -> Self {
                 Self::from(word.to_owned())

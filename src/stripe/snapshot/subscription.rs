@@ -36,6 +36,11 @@ impl SubscriptionStatus {
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Canceled | Self::IncompleteExpired)
     }
+
+    /// Whether it was in force before it was over: one whose first payment never came was not.
+    pub fn was_in_force(&self) -> bool {
+        *self != Self::IncompleteExpired
+    }
 }
 
 /// A subscription. Its period is that of its items; `items` holds the first ten or so, which is all that a plan has.

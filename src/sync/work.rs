@@ -1,0 +1,399 @@
+//! Asking Stripe for the whole of a customer, or of the catalogue, and writing what it says.
+//!
+//! All calls are made before the write begins. A customer's rows are written under its lease.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::rows::payment_method;
+use super::store::{self, Lease, LostLease};
+use super::{Plan, Seen, Snapshot, Tenant, details_due};
+use crate::audit::Actor;
+use crate::clock::Clock;
+use crate::db::{self, Db};
+use crate::id;
+use crate::stripe::calls::{catalog, customers, invoices, payments, schedules, subscriptions};
+use crate::stripe::snapshot::{Charge, Customer, Expandable, Invoice, Schedule, Subscription};
+use crate::stripe::{self, Budget, CustomerId, Fetched, InvoiceId, ScheduleId, Stripe, SubscriptionId};
+
+/// Customers whose preview and payment method are asked for in one step.
+const DETAILS: i64 = 8;
+
+/// Why rows could not be brought to what Stripe says.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Stripe did not say.
+    #[error(transparent)]
+    Stripe(#[from] stripe::Error),
+    /// The database did not answer.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// The work took longer than its lease.
+    #[error(transparent)]
+    Lost(#[from] LostLease),
+    /// Somebody else is writing this customer's rows and did not end within the budget.
+    #[error("the customer is being synchronised by another worker")]
+    Busy,
+    /// The customer belongs to no tenant.
+    #[error("the customer belongs to no tenant of this portal")]
+    Stranger,
+}
+
+impl Error {
+    /// Whether the same may well succeed later, with nothing changed.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Stripe(error) => error.is_safe_to_retry(),
+            Self::Db(error) => error.is_unavailable(),
+            Self::Lost(_) | Self::Busy => true,
+            Self::Stranger => false,
+        }
+    }
+}
+
+impl From<Error> for crate::error::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Stripe(error) => error.into(),
+            Error::Db(error) => error.into(),
+            Error::Busy | Error::Lost(_) => Self::StripeUnavailable { request_id: None },
+            Error::Stranger => Self::NotFound,
+        }
+    }
+}
+
+/// The whole of a customer, as Stripe had it at one time.
+#[derive(Debug)]
+pub struct Whole {
+    customer: Customer,
+    subscriptions: Vec<Subscription>,
+    schedules: HashMap<ScheduleId, Schedule>,
+    invoices: Vec<Invoice>,
+    charges: Vec<Charge>,
+    details: Option<Details>,
+    /// Stripe's time, unix seconds: all of it is at least as new.
+    date: i64,
+}
+
+/// What pages show of Stripe beside rows.
+#[derive(Debug)]
+struct Details {
+    payment_method: Option<String>,
+    next_invoice: Option<String>,
+    period_end: Option<i64>,
+}
+
+/// Fetches a customer with everything that belongs to it. `live` are the subscriptions that we take to be in force: Stripe
+/// ends them with their customer and then lists them no more.
+///
+/// # Errors
+/// See [`stripe::Error`].
+pub async fn fetch(
+    stripe: &Stripe,
+    id: &CustomerId,
+    live: &[SubscriptionId],
+    budget: Budget,
+) -> Result<Whole, stripe::Error> {
+    let customer = customers::get_one(stripe, id, budget).await?;
+    if customer.value.deleted {
+        return fetch_deleted(stripe, customer, live, budget).await;
+    }
+    let (subscriptions, mut invoices, charges) = tokio::try_join!(
+        subscriptions::of_customer(stripe, id, budget),
+        invoices::of_customer(stripe, id, budget),
+        payments::charges_of(stripe, id, budget),
+    )?;
+    // The first answer is the oldest: all of it is at least as new.
+    let date = customer.date.as_second();
+    let schedules = if subscriptions.value.iter().any(|subscription| subscription.schedule.is_some()) {
+        schedules::of_customer(stripe, id, budget).await?.value
+    } else {
+        Vec::new()
+    };
+    for invoice in invoices.value.iter_mut().filter(|invoice| invoice.lines.has_more) {
+        if let Some(id) = &invoice.id {
+            invoice.lines.data = invoices::lines(stripe, id, budget).await?.value;
+        }
+    }
+    let live = subscriptions.value.iter().find(|subscription| !subscription.status.is_over());
+    let details = Some(details(stripe, &customer.value, live, budget).await?);
+    Ok(Whole {
+        customer: customer.value,
+        subscriptions: subscriptions.value,
+        schedules: schedules.into_iter().map(|schedule| (schedule.id.clone(), schedule)).collect(),
+        invoices: invoices.value,
+        charges: charges.value,
+        details,
+        date,
+    })
+}
+
+async fn fetch_deleted(
+    stripe: &Stripe,
+    customer: Fetched<Customer>,
+    live: &[SubscriptionId],
+    budget: Budget,
+) -> Result<Whole, stripe::Error> {
+    let mut ended = Vec::new();
+    for id in live {
+        ended.push(subscriptions::get_one(stripe, id, budget).await?.value);
+    }
+    Ok(Whole {
+        date: customer.date.as_second(),
+        customer: customer.value,
+        subscriptions: ended,
+        schedules: HashMap::new(),
+        invoices: Vec::new(),
+        charges: Vec::new(),
+        details: None,
+    })
+}
+
+async fn details(
+    stripe: &Stripe,
+    customer: &Customer,
+    live: Option<&Subscription>,
+    budget: Budget,
+) -> Result<Details, stripe::Error> {
+    let own = live
+        .and_then(|subscription| subscription.default_payment_method.as_ref())
+        .and_then(Expandable::object);
+    let next = match live {
+        Some(subscription) if !customer.deleted => {
+            invoices::next(stripe, &customer.id, &subscription.id, budget).await?
+        }
+        _ => None,
+    };
+    Ok(Details {
+        payment_method: own.or_else(|| customer.payment_method()).map(payment_method),
+        next_invoice: next.map(|next| preview(&next.value)),
+        period_end: live.and_then(|s| s.items.data.iter().filter_map(|item| item.current_period_end).min()),
+    })
+}
+
+fn preview(invoice: &Invoice) -> String {
+    let at = invoice.next_payment_attempt.unwrap_or(invoice.period_end);
+    json!({ "total": invoice.total, "amount_due": invoice.amount_due, "currency": invoice.currency, "at": at }).to_string()
+}
+
+impl Whole {
+    /// Writes it in the transaction of the lease. `known` is the time of the newest event of the customer that was known before
+    /// the fetch began: what was fetched is at least as new as that too.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    pub async fn save(
+        &self,
+        tx: &mut db::Tx,
+        tenant: &Tenant,
+        known: i64,
+        now: Timestamp,
+        actor: &Actor,
+    ) -> db::Result<()> {
+        let seen = Seen { at: self.date.max(known), now, actor: actor.clone() };
+        store::apply(tx, tenant, &Snapshot::Customer(Box::new(self.customer.clone())), &seen).await?;
+        for subscription in self.subscriptions.iter().rev() {
+            let schedule = subscription.schedule.as_ref().and_then(|id| self.schedules.get(id)).cloned();
+            let plan = Plan::Seen(schedule.map(Box::new));
+            store::apply(tx, tenant, &Snapshot::Subscription(Box::new(subscription.clone()), plan), &seen)
+                .await?;
+        }
+        for invoice in self.invoices.iter().rev() {
+            store::apply(tx, tenant, &Snapshot::Invoice(Box::new(invoice.clone())), &seen).await?;
+        }
+        for charge in self.charges.iter().rev() {
+            store::apply(tx, tenant, &Snapshot::Charge(Box::new(charge.clone())), &seen).await?;
+        }
+        if let Some(details) = &self.details {
+            let listed: Vec<InvoiceId> =
+                self.invoices.iter().filter_map(|invoice| invoice.id.clone()).collect();
+            store::drop_missing_drafts(tx, &self.customer.id, &listed, seen.at).await?;
+            save_details(tx, &self.customer.id, details, seen.at, now.as_second(), 0).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn save_details(
+    tx: &mut db::Tx,
+    customer: &CustomerId,
+    details: &Details,
+    seen_at: i64,
+    now: i64,
+    claimed: i64,
+) -> db::Result<()> {
+    let due = details_due(now, details.period_end);
+    let (method, next) = (details.payment_method.as_deref(), details.next_invoice.as_deref());
+    store::save_details(tx, customer, method, next, seen_at, due, claimed).await
+}
+
+/// Fetches a customer and writes it, at once: for the return from Checkout, the command line and "resync now".
+///
+/// # Errors
+/// See [`Error`].
+pub async fn refetch(
+    db: &Db,
+    stripe: &Stripe,
+    clock: &Clock,
+    customer: &CustomerId,
+    actor: &Actor,
+    budget: Budget,
+) -> Result<(), Error> {
+    let lease = lease(db, clock, customer.as_str(), budget).await?;
+    let done = refetch_under(db, stripe, clock, customer, actor, budget, &lease).await;
+    if let Err(error) = &done {
+        let mut tx = db.write().await?;
+        store::postpone(&mut tx, &lease, lease.refetch, clock.wall().as_second(), &error.to_string()).await?;
+        tx.commit().await?;
+    }
+    done
+}
+
+async fn refetch_under(
+    db: &Db,
+    stripe: &Stripe,
+    clock: &Clock,
+    customer: &CustomerId,
+    actor: &Actor,
+    budget: Budget,
+    lease: &Lease,
+) -> Result<(), Error> {
+    let mut tx = db.read().await?;
+    let tenant = store::tenant_of(&mut tx, customer).await?.ok_or(Error::Stranger)?;
+    let known = store::newest_event(&mut tx, customer).await?;
+    let live = store::live_ids(&mut tx, customer).await?;
+    drop(tx);
+    let whole = fetch(stripe, customer, &live, budget).await?;
+    let mut tx = db.write().await?;
+    whole.save(&mut tx, &tenant, known, clock.now(), actor).await?;
+    store::finish(&mut tx, lease).await??;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Takes the lease, waiting for whoever has it as long as the budget lasts.
+async fn lease(db: &Db, clock: &Clock, key: &str, budget: Budget) -> Result<Lease, Error> {
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+    let holder = id::random_text();
+    loop {
+        let mut tx = db.write().await?;
+        let lease = store::claim(&mut tx, key, &holder, clock.wall().as_second()).await?;
+        tx.commit().await?;
+        if let Some(lease) = lease {
+            return Ok(lease);
+        }
+        if budget.left() <= PAUSE {
+            return Err(Error::Busy);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Fetches all products and prices and writes them; how many of each.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn catalogue(db: &Db, stripe: &Stripe) -> Result<(usize, usize), Error> {
+    let budget = Budget::work();
+    let (products, prices) =
+        tokio::try_join!(catalog::products(stripe, budget), catalog::prices(stripe, budget))?;
+    let seen_at = products.date.min(prices.date).as_second();
+    let mut tx = db.write().await?;
+    store::save_catalogue(&mut tx, &products.value, &prices.value, seen_at).await?;
+    tx.commit().await?;
+    Ok((products.value.len(), prices.value.len()))
+}
+
+/// One step: asks for the previews and payment methods that are due. How many customers that were.
+///
+/// # Errors
+/// The database did not answer. What Stripe did not say is asked again later.
+pub async fn step(db: &Db, stripe: &Stripe, clock: &Clock) -> Result<usize, Error> {
+    let mut tx = db.write().await?;
+    let (due, claimed) = store::claim_details(&mut tx, clock.now().as_second(), DETAILS).await?;
+    tx.commit().await?;
+    for customer in &due {
+        match refresh(db, stripe, clock, customer, claimed).await {
+            Ok(()) => {}
+            Err(Error::Stripe(error)) => {
+                tracing::warn!(%customer, %error, "the preview is asked for again later")
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(due.len())
+}
+
+async fn refresh(
+    db: &Db,
+    stripe: &Stripe,
+    clock: &Clock,
+    customer: &CustomerId,
+    claimed: i64,
+) -> Result<(), Error> {
+    let budget = Budget::work();
+    let mut tx = db.read().await?;
+    let live = store::live_ids(&mut tx, customer).await?.into_iter().next();
+    drop(tx);
+    let Fetched { value: whole, date, .. } = customers::get_one(stripe, customer, budget).await?;
+    let subscription = match live {
+        Some(id) => Some(subscriptions::get_one(stripe, &id, budget).await?.value),
+        None => None,
+    };
+    let details = details(stripe, &whole, subscription.as_ref(), budget).await?;
+    let mut tx = db.write().await?;
+    save_details(&mut tx, customer, &details, date.as_second(), clock.now().as_second(), claimed).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What `sync` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Synced {
+    products: usize,
+    prices: usize,
+    customers: usize,
+}
+
+impl std::fmt::Display for Synced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { products, prices, customers } = self;
+        write!(f, "Synchronised {products} products, {prices} prices and {customers} customers with Stripe.")
+    }
+}
+
+/// The command: the catalogue, and one customer or all of ours.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn command(
+    db: &Db,
+    stripe: &Stripe,
+    clock: &Clock,
+    customer: Option<&str>,
+) -> Result<Synced, Error> {
+    const PAGE: i64 = 200;
+    let (products, prices) = catalogue(db, stripe).await?;
+    let mut synced = Synced { products, prices, customers: 0 };
+    let mut next = match customer {
+        Some(text) => vec![text.parse::<CustomerId>().map_err(|_| Error::Stranger)?],
+        None => page(db, "", PAGE).await?,
+    };
+    while let Some(last) = next.last().cloned() {
+        for id in &next {
+            refetch(db, stripe, clock, id, &Actor::Command, Budget::work()).await?;
+            synced.customers += 1;
+        }
+        if customer.is_some() {
+            break;
+        }
+        next = page(db, last.as_str(), PAGE).await?;
+    }
+    Ok(synced)
+}
+
+async fn page(db: &Db, after: &str, limit: i64) -> Result<Vec<CustomerId>, Error> {
+    Ok(store::customer_ids(&mut db.read().await?, after, limit).await?)
+}

@@ -1,0 +1,174 @@
+//! `event`: the inbox on the command line.
+
+use std::io::Write as _;
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::store;
+use crate::clock::Clock;
+use crate::db::Db;
+
+/// What can be done with events.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Event {
+    /// List events, the latest first
+    List {
+        /// Only those that stand so: pending, waiting, done, `not_needed`, parked
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those of this customer (`cus_…`)
+        #[arg(long)]
+        customer: Option<String>,
+        /// How many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+        /// How to print them
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show one event with what was sent
+    Show {
+        /// Stripe's id (`evt_…`)
+        id: String,
+    },
+    /// Work on an event again; all that are parked without an id
+    Replay {
+        /// Stripe's id (`evt_…`)
+        id: Option<String>,
+    },
+    /// Count events by state
+    Stats {
+        /// How to print them
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines with columns.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// There is no such event.
+    #[error("there is no event {0}")]
+    NoSuchEvent(String),
+    /// The database did not answer.
+    #[error(transparent)]
+    Db(#[from] crate::db::Error),
+    /// Nobody reads what is printed.
+    #[error(transparent)]
+    Output(#[from] std::io::Error),
+}
+
+impl Event {
+    /// Does it, and prints on standard output.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn run(self, db: &Db, clock: &Clock) -> Result<(), Failure> {
+        let text = match self {
+            Self::List { state, customer, limit, format } => {
+                list(db, state.as_deref(), customer.as_deref(), limit, format).await?
+            }
+            Self::Show { id } => show(db, &id).await?,
+            Self::Replay { id } => replay(db, clock, id.as_deref()).await?,
+            Self::Stats { format } => stats(db, clock, format).await?,
+        };
+        Ok(writeln!(std::io::stdout(), "{text}")?)
+    }
+}
+
+/// The latest events.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn list(
+    db: &Db,
+    state: Option<&str>,
+    customer: Option<&str>,
+    limit: i64,
+    format: Format,
+) -> Result<String, Failure> {
+    let events = store::list(&mut db.read().await?, state, customer, limit).await?;
+    if format == Format::Json {
+        return Ok(json!({ "data": events.iter().map(store::Summary::json).collect::<Vec<_>>() }).to_string());
+    }
+    let lines = events.iter().map(|event| {
+        let error = event.error.as_deref().unwrap_or_default();
+        format!(
+            "{:<10} {:<32} {:<44} {:<24} {error}",
+            event.state,
+            event.id,
+            event.kind,
+            event.customer_id.as_deref().unwrap_or("-")
+        )
+        .trim_end()
+        .to_owned()
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// One event as JSON, its payload too.
+///
+/// # Errors
+/// There is no such event, or the database did not answer.
+pub async fn show(db: &Db, id: &str) -> Result<String, Failure> {
+    let mut tx = db.read().await?;
+    let event = store::one(&mut tx, id).await?.ok_or_else(|| Failure::NoSuchEvent(id.to_owned()))?;
+    let mut shown = event.summary.json();
+    shown["payload"] = serde_json::from_str(&event.payload).unwrap_or(Value::String(event.payload));
+    shown["conflict"] = json!(event.conflict);
+    Ok(format!("{shown:#}"))
+}
+
+/// Has an event worked on again by the running portal; all that are parked without an id.
+///
+/// # Errors
+/// There is no such event, or the database did not answer.
+pub async fn replay(db: &Db, clock: &Clock, id: Option<&str>) -> Result<String, Failure> {
+    let mut tx = db.write().await?;
+    let wall = clock.wall().as_second();
+    let woken = match id {
+        Some(id) => store::replay(&mut tx, id, wall).await?,
+        None => store::replay_parked(&mut tx, wall).await?,
+    };
+    tx.commit().await?;
+    match id {
+        Some(id) if woken == 0 => Err(Failure::NoSuchEvent(id.to_owned())),
+        _ => Ok(format!("{woken} to be worked on again")),
+    }
+}
+
+/// How many events stand how, and how old the oldest is that waits for work.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn stats(db: &Db, clock: &Clock, format: Format) -> Result<String, Failure> {
+    let stats = store::stats(&mut db.read().await?).await?;
+    let age = stats.oldest_pending.map(|at| clock.wall().as_second() - at);
+    let counts = ["pending", "waiting", "done", "not_needed", "parked"]
+        .map(|state| (state, stats.counts.get(state).copied().unwrap_or(0)));
+    if format == Format::Json {
+        let mut all: serde_json::Map<String, Value> =
+            counts.into_iter().map(|(state, count)| (state.to_owned(), json!(count))).collect();
+        all.insert("total".to_owned(), json!(stats.counts.values().sum::<i64>()));
+        all.insert("conflicts".to_owned(), json!(stats.conflicts));
+        all.insert("oldest_pending_seconds".to_owned(), json!(age));
+        all.insert("last_received_at".to_owned(), json!(stats.last_received));
+        return Ok(Value::Object(all).to_string());
+    }
+    let mut lines: Vec<String> =
+        counts.into_iter().map(|(state, count)| format!("{state:<12} {count:>8}")).collect();
+    lines.push(format!("{:<12} {:>8}", "conflicts", stats.conflicts));
+    lines.extend(age.map(|age| format!("the oldest that waits for work came {age} seconds ago")));
+    Ok(lines.join("\n"))
+}

@@ -1,0 +1,73 @@
+//! The door: verify, store, answer.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::routing::post;
+use http::{HeaderMap, StatusCode};
+
+use super::store::{Delivery, Inbox, Kept};
+use crate::clock::Clock;
+use crate::config::WebhookSecrets;
+use crate::error::{Error, Result};
+use crate::stripe::signature;
+use crate::worker::Bell;
+
+/// The largest body that is read: 1 MB. Stripe's events have some kilobytes.
+const LARGEST: usize = 1_000_000;
+
+/// What the door needs.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// What deliveries are signed with.
+    pub secrets: WebhookSecrets,
+    /// Whether our key moves real money.
+    pub livemode: bool,
+    /// Both times; a signature is held against the world's.
+    pub clock: Clock,
+    /// Where they are kept.
+    pub inbox: Inbox,
+    /// Rung when there is something to do.
+    pub bell: Bell,
+}
+
+/// `POST /webhooks/stripe`, and the same under the API's path.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
+where
+    Door: FromRef<S>,
+{
+    Router::new()
+        .route("/webhooks/stripe", post(receive))
+        .route("/api/billing/webhooks/payment", post(receive))
+        .layer(DefaultBodyLimit::max(LARGEST))
+}
+
+/// Answers 200 only for what is durable. What is not signed, or signed for another time, is not kept.
+async fn receive(
+    State(door): State<Door>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::PayloadTooLarge,
+        _ => Error::Unreadable("the body did not arrive whole"),
+    })?;
+    let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+    let wall = door.clock.wall();
+    signature::verify(header, &body, door.secrets.expose(), wall).map_err(|refused| {
+        tracing::warn!(%refused, bytes = body.len(), "a delivery was refused");
+        Error::Unreadable(refused.words())
+    })?;
+    let delivery = Delivery::signed(&body, door.livemode, wall.as_second());
+    let (id, kind) = (delivery.id().to_owned(), delivery.kind().to_owned());
+    match door.inbox.put(delivery).await? {
+        Kept::New => tracing::debug!(event = id, kind, "kept"),
+        Kept::Duplicate => tracing::debug!(event = id, kind, "known already"),
+        Kept::Conflict => {
+            tracing::error!(event = id, kind, "another payload came under a known id; kept beside it")
+        }
+    }
+    door.bell.ring();
+    Ok(StatusCode::OK)
+}

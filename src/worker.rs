@@ -1,0 +1,105 @@
+//! The background work: a dull loop over the steps of the features, woken when there is something to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::db::Db;
+use crate::id;
+use crate::stripe::Stripe;
+use crate::webhooks::Inbox;
+use crate::{sync, webhooks};
+
+/// How often the loop looks for what has fallen due by itself.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often, in seconds of the world's time, Stripe is asked for events that it could not deliver.
+const RECOVERY: i64 = 3600;
+
+/// Wakes the work when something has come in. Cloning is cheap; all clones are one bell.
+#[derive(Clone, Debug, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// There is something to do. Heard also by a loop that is not listening at this moment.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    async fn heard(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// What the steps work with. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The rows.
+    pub db: Db,
+    /// The way to Stripe.
+    pub stripe: Stripe,
+    /// Both times.
+    pub clock: Clock,
+    /// Where events are kept.
+    pub inbox: Inbox,
+    /// What wakes the loop.
+    pub bell: Bell,
+}
+
+/// Works until `halted` says so; what is begun is finished. A step that fails is logged and tried again at the next tick.
+pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
+    let tools = tools.into();
+    let mut looking = JoinSet::new();
+    looking.spawn(recover(tools.clone(), halted.clone()));
+    while !*halted.borrow() {
+        if once(&tools).await > 0 {
+            continue;
+        }
+        tokio::select! {
+            () = tools.bell.heard() => {}
+            () = tokio::time::sleep(TICK) => {}
+            _ = halted.changed() => break,
+        }
+    }
+    looking.shutdown().await;
+}
+
+/// Works until nothing is left that is due now.
+pub async fn settle(tools: impl Into<Tools>) {
+    let tools = tools.into();
+    while once(&tools).await > 0 {}
+}
+
+/// One round over all steps; how much was done.
+pub async fn once(tools: &Tools) -> usize {
+    let events = webhooks::work::step(tools).await;
+    let previews = sync::work::step(&tools.db, &tools.stripe, &tools.clock).await;
+    let mut done = 0;
+    for (name, result) in
+        [("events", events.map_err(|e| e.to_string())), ("previews", previews.map_err(|e| e.to_string()))]
+    {
+        match result {
+            Ok(count) => done += count,
+            Err(error) => tracing::error!(step = name, %error, "a step of background work failed"),
+        }
+    }
+    done
+}
+
+/// At the start and every hour, in one process of several: takes in what Stripe could not deliver.
+async fn recover(tools: Tools, halted: watch::Receiver<bool>) {
+    let holder = id::random_text();
+    while !*halted.borrow() {
+        match webhooks::work::recover(&tools, &holder, RECOVERY).await {
+            Ok(0) => {}
+            Ok(taken) => tracing::info!(taken, "took in events that had not been delivered"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot ask Stripe for undelivered events; asking again later")
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
