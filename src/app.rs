@@ -12,7 +12,9 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::stripe::Stripe;
 use crate::web::health;
-use crate::{auth, catalog, invoices, subscription, tenants, web};
+use crate::webhooks::Inbox;
+use crate::worker::Bell;
+use crate::{auth, catalog, invoices, subscription, tenants, web, webhooks};
 
 /// The running portal. Cloning is cheap.
 #[derive(Clone)]
@@ -32,6 +34,10 @@ pub struct Parts {
     pub catalog: Catalog,
     /// Sign-in and sessions.
     pub auth: auth::Auth,
+    /// Where Stripe's events are kept.
+    pub inbox: Inbox,
+    /// Wakes the background work.
+    pub bell: Bell,
 }
 
 impl Deref for App {
@@ -46,7 +52,8 @@ impl App {
     /// Puts the portal together, on a runtime.
     pub fn new(db: Db, clock: Clock, stripe: Stripe, config: Config, catalog: Catalog) -> Self {
         let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
-        Self(Arc::new(Parts { db, clock, stripe, config, catalog, auth }))
+        let inbox = Inbox::open(db.clone());
+        Self(Arc::new(Parts { db, clock, stripe, config, catalog, auth, inbox, bell: Bell::default() }))
     }
 }
 
@@ -74,6 +81,7 @@ pub fn pages() -> Router<App> {
 /// Pages with everything around them. What needs no session stands outside of its layer.
 pub fn furnish(app: App, pages: Router<App>) -> Router {
     let ready = |app: App| async move { app.db.is_ready().await };
-    let routes = pages.layer(app.auth.session_layer()).merge(health::router(ready));
+    let routes =
+        pages.layer(app.auth.session_layer()).merge(webhooks::web::router()).merge(health::router(ready));
     web::furnish(routes, Arc::clone(&app.config.site)).with_state(app)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::app::App;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::id;
@@ -47,6 +48,24 @@ pub struct Tools {
     pub inbox: Inbox,
     /// What wakes the loop.
     pub bell: Bell,
+}
+
+impl From<&App> for Tools {
+    fn from(app: &App) -> Self {
+        Self {
+            db: app.db.clone(),
+            stripe: app.stripe.clone(),
+            clock: app.clock.clone(),
+            inbox: app.inbox.clone(),
+            bell: app.bell.clone(),
+        }
+    }
+}
+
+impl From<App> for Tools {
+    fn from(app: App) -> Self {
+        Self::from(&app)
+    }
 }
 
 /// Works until `halted` says so; what is begun is finished. A step that fails is logged and tried again at the next tick.
@@ -97,7 +116,7 @@ async fn recover(tools: Tools, halted: watch::Receiver<bool>) {
             Ok(0) => {}
             Ok(taken) => tracing::info!(taken, "took in events that had not been delivered"),
             Err(error) => {
-                tracing::warn!(%error, "cannot ask Stripe for undelivered events; asking again later")
+                tracing::warn!(%error, "cannot ask Stripe for undelivered events; asking again later");
             }
         }
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -318,7 +318,7 @@ pub async fn step(db: &Db, stripe: &Stripe, clock: &Clock) -> Result<usize, Erro
         match refresh(db, stripe, clock, customer, claimed).await {
             Ok(()) => {}
             Err(Error::Stripe(error)) => {
-                tracing::warn!(%customer, %error, "the preview is asked for again later")
+                tracing::warn!(%customer, %error, "the preview is asked for again later");
             }
             Err(error) => return Err(error),
         }

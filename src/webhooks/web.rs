@@ -8,6 +8,7 @@ use axum::routing::post;
 use http::{HeaderMap, StatusCode};
 
 use super::store::{Delivery, Inbox, Kept};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::WebhookSecrets;
 use crate::error::{Error, Result};
@@ -32,11 +33,20 @@ pub struct Door {
     pub bell: Bell,
 }
 
-/// `POST /webhooks/stripe`, and the same under the API's path.
-pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
-where
-    Door: FromRef<S>,
-{
+impl FromRef<App> for Door {
+    fn from_ref(app: &App) -> Self {
+        Self {
+            secrets: app.config.webhook_secrets.clone(),
+            livemode: app.config.livemode,
+            clock: app.clock.clone(),
+            inbox: app.inbox.clone(),
+            bell: app.bell.clone(),
+        }
+    }
+}
+
+/// `POST /webhooks/stripe`, and the same under the API's path. No cookies, no session: what is signed needs neither.
+pub fn router() -> Router<App> {
     Router::new()
         .route("/webhooks/stripe", post(receive))
         .route("/api/billing/webhooks/payment", post(receive))
@@ -65,7 +75,7 @@ async fn receive(
         Kept::New => tracing::debug!(event = id, kind, "kept"),
         Kept::Duplicate => tracing::debug!(event = id, kind, "known already"),
         Kept::Conflict => {
-            tracing::error!(event = id, kind, "another payload came under a known id; kept beside it")
+            tracing::error!(event = id, kind, "another payload came under a known id; kept beside it");
         }
     }
     door.bell.ring();
