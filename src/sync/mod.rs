@@ -8,7 +8,7 @@ mod rows;
 pub mod store;
 pub mod work;
 
-pub use rows::{ChargeRow, CustomerRow, InvoiceRow, SubscriptionRow};
+pub use rows::{ChargeRow, CustomerRow, InvoiceRow, SubscriptionRow, Tenant};
 pub use store::apply;
 pub use work::{Error, catalogue, command, refetch};
 
@@ -59,15 +59,6 @@ pub struct Seen {
     pub now: Timestamp,
     /// Who says so, for the audit.
     pub actor: Actor,
-}
-
-/// A tenant, as far as the writer needs it.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Tenant {
-    /// Ours.
-    pub id: String,
-    /// Since when it is ours, unix seconds: what happened before mails nobody.
-    pub created_at: i64,
 }
 
 /// Something that follows from a change of rows.

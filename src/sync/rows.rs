@@ -13,6 +13,15 @@ use crate::stripe::{
     ChargeId, CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, ScheduleId, SubscriptionId,
 };
 
+/// A tenant, as far as the writer needs it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Tenant {
+    /// Ours.
+    pub id: String,
+    /// Since when it is ours, unix seconds: what happened before mails nobody.
+    pub created_at: i64,
+}
+
 /// A row of `customers`.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct CustomerRow {
