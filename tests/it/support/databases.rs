@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use billing_portal::db::Db;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -108,12 +109,7 @@ pub(crate) async fn fresh_postgres() -> Option<(Db, &'static Server, String)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let found = SERVER.get_or_init(|| async {
         let server = Server::find(false).await?;
-        let template = format!("portal_template_{}", std::process::id());
-        server.command(format!("drop database if exists {template} with (force)")).await;
-        server.command(format!("create database {template} template template0")).await;
-        let db = Db::open(&server.url(&template)).await.expect("cannot open the template");
-        db.migrate().await.expect("cannot migrate the template");
-        db.close().await;
+        let template = template(&server).await;
         Some((server, template))
     });
     let (server, template) = found.await.as_ref()?;
@@ -121,6 +117,31 @@ pub(crate) async fn fresh_postgres() -> Option<(Db, &'static Server, String)> {
     server.command(format!("create database {name} template {template}")).await;
     let db = Db::open(&server.url(&name)).await.expect("cannot open the database");
     Some((db, server, name))
+}
+
+/// The name of a database with all migrations, for others to be copied from: made by the first who needs it, and left on a
+/// named server for the next run, until the migrations change.
+async fn template(server: &Server) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let digest = files.iter().fold(Sha256::new(), |all, file| all.chain_update(std::fs::read(file).unwrap()));
+    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("portal_template_{digest}");
+    let missing = "do $$ begin if not exists (select from pg_database where datname = 'NAME') then raise 'missing'; end if; end $$";
+    if server.try_command(missing.replace("NAME", &name)).await.is_ok() {
+        return name;
+    }
+    let draft = format!("portal_draft_{}", std::process::id());
+    server.command(format!("create database {draft} template template0")).await;
+    let db = Db::open(&server.url(&draft)).await.expect("cannot open the template");
+    db.migrate().await.expect("cannot migrate the template");
+    db.close().await;
+    // Another process may have been faster: then its template is as good.
+    if server.try_command(format!("alter database {draft} rename to {name}")).await.is_err() {
+        server.command(format!("drop database {draft}")).await;
+    }
+    name
 }
 
 fn pass_on(done: Result<(), tokio::task::JoinError>) {

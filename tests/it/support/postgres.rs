@@ -42,10 +42,15 @@ impl Server {
 
     /// Runs a command that no transaction may hold, such as `create database`.
     pub(crate) async fn command(&self, sql: String) {
-        let mut admin =
-            PgConnection::connect(&self.url("postgres")).await.expect("cannot connect to Postgres");
-        admin.execute(AssertSqlSafe(sql)).await.expect("Postgres refuses");
-        admin.close().await.expect("cannot disconnect from Postgres");
+        self.try_command(sql).await.expect("Postgres refuses");
+    }
+
+    /// As [`command`](Self::command), where it may be refused.
+    pub(crate) async fn try_command(&self, sql: String) -> sqlx::Result<()> {
+        let mut admin = PgConnection::connect(&self.url("postgres")).await?;
+        let done = admin.execute(AssertSqlSafe(sql)).await;
+        admin.close().await?;
+        done.map(drop)
     }
 
     async fn start(binaries: &Path, durable: bool) -> Self {
