@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::auth::{Manager, Reader};
 use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result, WayOn};
-use crate::money::totals;
+use crate::money::{Money, totals};
 use crate::stripe::calls::invoices;
 use crate::stripe::{Budget, InvoiceId, snapshot};
 use crate::tenants::Tenant;
@@ -42,7 +42,7 @@ struct List {
     asked: Query,
     statuses: [StatusFilter; 4],
     invoices: Vec<Invoice>,
-    totals: Vec<(String, String)>,
+    totals: Vec<(String, String, String)>,
     older: Option<String>,
     newest: Option<String>,
     export: String,
@@ -86,14 +86,15 @@ fn cursor(invoice: &Invoice) -> Cursor {
 }
 
 /// Total and what is still to be paid, for each currency that is listed.
-fn sums(page: &Page, invoices: &[Invoice]) -> Result<Vec<(String, String)>> {
+fn sums(page: &Page, invoices: &[Invoice]) -> Result<Vec<(String, String, String)>> {
     let all = totals(invoices.iter().map(|invoice| invoice.money(invoice.total)))?;
     let open = totals(
         invoices
             .iter()
             .map(|invoice| invoice.money(if invoice.is_payable() { invoice.remaining } else { 0 })),
     )?;
-    Ok(all.iter().zip(&open).map(|(all, open)| (page.money(all), page.money(open))).collect())
+    let code = |of: &Money| of.currency.code().to_ascii_uppercase();
+    Ok(all.iter().zip(&open).map(|(all, open)| (code(all), page.money(all), page.money(open))).collect())
 }
 
 /// The list without invoices, saying what of the filter cannot be understood.

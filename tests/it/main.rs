@@ -10,6 +10,7 @@ mod contract;
 mod db;
 mod group_commit;
 mod house;
+mod pages;
 mod sessions;
 mod stripe;
 mod web;
