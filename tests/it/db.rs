@@ -242,3 +242,40 @@ async fn a_server_that_is_not_there_is_given_up_in_less_than_five_seconds() {
     assert!(error.is_unavailable(), "{error}");
     assert!(started.elapsed().as_secs() < 5);
 }
+
+#[tokio::test]
+async fn a_server_that_was_away_is_used_again_without_a_restart() {
+    let Some((db, server, name)) = crate::support::databases::fresh_postgres().await else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "there is no Postgres: install one or set TEST_POSTGRES_URL"
+        );
+        return;
+    };
+    with_table(&db).await;
+    let mut tx = db.write().await.unwrap();
+    run(&mut tx, "insert into things (id, good) values ('a', true)").await.unwrap();
+    let hang_up = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'");
+    server.command(hang_up).await;
+    let lost = tx.commit().await.unwrap_err();
+    assert!(lost.is_unavailable(), "{lost}");
+    // A connection that was in use a moment ago is not asked first whether it still lives: one of each pool may fail once.
+    let again = async || {
+        let mut tx = db.write().await?;
+        run(&mut tx, "insert into things (id, good) values ('b', true) on conflict (id) do nothing").await?;
+        tx.commit().await?;
+        db.read().await?.query_built("select count(*) from things".to_owned()).one::<(i64,)>().await
+    };
+    let mut failures = Vec::new();
+    let kept = loop {
+        match again().await {
+            Ok((kept,)) => break kept,
+            Err(error) => failures.push(error),
+        }
+        assert!(failures.len() < 10, "{failures:?}");
+    };
+    assert!(failures.iter().all(db::Error::is_unavailable), "{failures:?}");
+    assert_eq!(kept, 1, "what was not committed is not there");
+    db.close().await;
+    server.command(format!("drop database {name} with (force)")).await;
+}
