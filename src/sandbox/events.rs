@@ -1,0 +1,73 @@
+//! Events: a snapshot of an object at a moment, and what it was before.
+
+use serde_json::{Map, Value, json};
+
+use super::json::{Json, public};
+use super::state::State;
+use super::store::Kind;
+use super::{API_VERSION, deliver};
+
+/// How many events are kept; Stripe keeps those of 30 days.
+const KEPT: usize = 50_000;
+
+/// Records an event.
+pub(crate) fn emit(state: &mut State, name: &str, object: &Value, previous: Option<Value>) {
+    let id = state.id("evt_");
+    let mut data = json!({ "object": public(object) });
+    if let Some(previous) = previous {
+        data["previous_attributes"] = previous;
+    }
+    let waiting = deliver::listeners(state, name);
+    let event = json!({
+        "id": id,
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": state.at,
+        "data": data,
+        "livemode": false,
+        "pending_webhooks": waiting,
+        "request": { "id": state.cause.request, "idempotency_key": state.cause.key },
+        "type": name,
+    });
+    state.store.put(Kind::Event, event);
+    trim(state);
+}
+
+fn trim(state: &mut State) {
+    if state.store.count(Kind::Event) <= KEPT {
+        return;
+    }
+    let oldest = state.store.all(Kind::Event).next().map(|event| event.id());
+    if let Some(oldest) = oldest {
+        state.store.remove(Kind::Event, &oldest);
+    }
+}
+
+/// What `previous_attributes` says: the old values of what differs; hashes are compared within, arrays and lists as wholes.
+/// None when nothing differs.
+pub(crate) fn difference(before: &Value, after: &Value) -> Option<Value> {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else { return None };
+    let mut changed = Map::new();
+    for (key, was) in old {
+        match new.get(key) {
+            Some(is) if is == was => {}
+            Some(is) if is.is_object() && was.is_object() && was.get("data").is_none() => {
+                if let Some(inner) = difference(was, is) {
+                    changed.insert(key.clone(), inner);
+                }
+            }
+            _ => {
+                changed.insert(key.clone(), was.clone());
+            }
+        }
+    }
+    for key in new.keys().filter(|key| !old.contains_key(*key)) {
+        changed.insert(key.clone(), Value::Null);
+    }
+    (!changed.is_empty()).then_some(Value::Object(changed))
+}
+
+/// Whether an endpoint's list of event types takes in `name`.
+pub(crate) fn wants(enabled: &[Value], name: &str) -> bool {
+    enabled.iter().filter_map(Value::as_str).any(|pattern| pattern == "*" || pattern == name)
+}
