@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+#[expect(dead_code, reason = "the hosted pages call these")]
 mod actions;
 mod billing;
 mod cards;

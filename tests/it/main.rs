@@ -11,6 +11,7 @@ mod db;
 mod group_commit;
 mod house;
 mod pages;
+mod sandbox;
 mod sessions;
 mod stripe;
 mod web;
