@@ -15,3 +15,4 @@ mod sandbox;
 mod sessions;
 mod stripe;
 mod web;
+mod webhooks;

@@ -1,6 +1,8 @@
 //! An HTTP server on loopback that answers by a script, byte for byte, and keeps what it was asked.
+//!
+//! What the script's lines do not answer, in their order, is answered by path.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +44,26 @@ impl Asked {
 pub(crate) struct Script {
     pub(crate) url: Url,
     asked: Arc<Mutex<Vec<Asked>>>,
+    lines: Arc<Mutex<Lines>>,
+}
+
+/// What it answers.
+#[derive(Default)]
+struct Lines {
+    next: VecDeque<Answer>,
+    by_path: HashMap<String, Answer>,
+}
+
+impl Lines {
+    fn answer(&mut self, line: &str) -> Answer {
+        let path = line.split(['?', ' ']).nth(1).unwrap_or_default();
+        let answer = self.next.pop_front().or_else(|| self.by_path.get(path).cloned());
+        answer.unwrap_or_else(|| answer_missing(line))
+    }
+}
+
+fn answer_missing(line: &str) -> Answer {
+    answer(500, &[("stripe-should-retry", "false")], &format!("no answer is written for {line}"))
 }
 
 /// An answer with Stripe's usual headers and some more.
@@ -55,19 +77,29 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answe
 }
 
 impl Script {
-    /// Starts it. After the script's end, it answers 500.
+    /// Starts it. After the script's end, it answers 500 where no path is set.
     pub(crate) async fn start(script: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let script = Arc::new(Mutex::new(VecDeque::from(script)));
-        let kept = Arc::clone(&asked);
+        let lines = Arc::new(Mutex::new(Lines { next: script.into(), by_path: HashMap::new() }));
+        let (kept, script) = (Arc::clone(&asked), Arc::clone(&lines));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&kept)));
             }
         });
-        Self { url, asked }
+        Self { url, asked, lines }
+    }
+
+    /// Answers a path so from now on, with status 200 and JSON.
+    pub(crate) fn set(&self, path: &str, json: &serde_json::Value) {
+        self.set_answer(path, answer(200, &[], &json.to_string()));
+    }
+
+    /// Answers a path so from now on.
+    pub(crate) fn set_answer(&self, path: &str, answer: Answer) {
+        self.lines.lock().unwrap().by_path.insert(path.to_owned(), answer);
     }
 
     /// What it was asked so far.
@@ -76,11 +108,11 @@ impl Script {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Mutex<VecDeque<Answer>>>, asked: Arc<Mutex<Vec<Asked>>>) {
+async fn serve(mut stream: TcpStream, script: Arc<Mutex<Lines>>, asked: Arc<Mutex<Vec<Asked>>>) {
     while let Some(request) = read(&mut stream).await {
+        let next = script.lock().unwrap().answer(&request.line);
         asked.lock().unwrap().push(request);
-        let next = script.lock().unwrap().pop_front();
-        match next.unwrap_or_else(|| answer(500, &[], "the script is over")) {
+        match next {
             Answer::Bytes(bytes) => stream.write_all(&bytes).await.unwrap(),
             Answer::Cut(bytes) => {
                 stream.write_all(&bytes).await.unwrap();
