@@ -222,8 +222,8 @@ both_databases! {
         let price = json!({ "id": "price_1", "product": "prod_1", "active": true, "livemode": false, "currency": "eur",
             "unit_amount": 2900, "lookup_key": "starter-month", "currency_options": { "usd": { "unit_amount": 3100 } },
             "recurring": { "interval": "month", "interval_count": 1, "usage_type": "licensed" } });
-        scene.stripe.set("/v1/products", &list(&[product.clone()]));
-        scene.stripe.set("/v1/prices", &list(&[price.clone()]));
+        scene.stripe.set("/v1/products", &list(std::slice::from_ref(&product)));
+        scene.stripe.set("/v1/prices", &list(std::slice::from_ref(&price)));
         deliver(&scene.portal, &event("evt_1", "product.created", START, &product)).await;
         deliver(&scene.portal, &event("evt_2", "price.created", START, &price)).await;
         scene.work().await;
