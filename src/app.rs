@@ -10,6 +10,7 @@ use crate::catalog::policy::Catalog;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::error::Error;
 use crate::stripe::Stripe;
 use crate::web::health;
 use crate::webhooks::Inbox;
@@ -81,7 +82,15 @@ pub fn pages() -> Router<App> {
 /// Pages with everything around them. What needs no session stands outside of its layer.
 pub fn furnish(app: App, pages: Router<App>) -> Router {
     let ready = |app: App| async move { app.db.is_ready().await };
-    let routes =
-        pages.layer(app.auth.session_layer()).merge(webhooks::web::router()).merge(health::router(ready));
+    let routes = pages
+        .fallback(nowhere)
+        .layer(app.auth.session_layer())
+        .merge(webhooks::web::router())
+        .merge(health::router(ready));
     web::furnish(routes, Arc::clone(&app.config.site)).with_state(app)
+}
+
+/// An address that leads nowhere, for who is signed in and who is not: the page knows which.
+async fn nowhere(_: auth::Visitor) -> Error {
+    Error::NotFound
 }

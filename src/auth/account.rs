@@ -10,11 +10,11 @@ use serde::Deserialize;
 use tower_sessions::Session;
 
 use super::web::Nothing;
-use super::{Auth, Device, Membership, SignedIn, User};
+use super::{Auth, Device, Membership, SignedIn, User, Visitor, store};
 use crate::clock::from_seconds;
 use crate::db::{SessionInfo, SessionStore};
 use crate::error::{Error, Result};
-use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, LanguageChoice, Page, redirect};
 
 /// The routes of the account.
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
@@ -25,6 +25,7 @@ where
         .route("/account", get(show))
         .route("/account/sessions/end", post(end))
         .route("/account/sessions/end-others", post(end_others))
+        .route("/language", post(speak))
 }
 
 #[derive(Template)]
@@ -112,6 +113,22 @@ async fn end_others(
     auth.sessions.end_others(signed_in.user().id.as_str(), Some(&handle(&session))).await?;
     auth.ended_elsewhere(&signed_in, None, address).await?;
     Ok(redirect("/account").flash(Flash::success("auth-sessions-ended")).into_response())
+}
+
+/// The switch in the footer of every page: kept with the person, or in the cookie of who is nobody yet.
+async fn speak(
+    page: Page,
+    State(auth): State<Auth>,
+    Visitor(visitor): Visitor,
+    Form(choice): Form<LanguageChoice>,
+) -> Result<Response> {
+    let language = choice.language()?;
+    if let Some(signed_in) = visitor {
+        let mut tx = auth.db.write().await?;
+        store::speak(&mut tx, &signed_in.user().id, language).await?;
+        tx.commit().await?;
+    }
+    choice.answer(&page)
 }
 
 /// What names the session of this request in the list.

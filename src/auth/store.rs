@@ -245,3 +245,16 @@ pub(super) async fn forget_attempts(tx: &mut Tx, before: i64, limit: i64) -> Res
     .run()
     .await
 }
+
+/// Remembers the language that a user chose.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn speak(tx: &mut Tx, user: &UserId, language: Language) -> Result<()> {
+    tx.query(sql!("update users set language = $2 where id = $1"))
+        .bind(user)
+        .bind(language.code())
+        .run()
+        .await?;
+    Ok(())
+}

@@ -1,11 +1,9 @@
-//! The language switch in the footer.
+//! The language switch in the footer. `auth` serves it, because a person's choice is kept with the person.
 
-use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use serde::Deserialize;
 
-use super::{Form, Page, local_path, redirect};
+use super::{Page, local_path, redirect};
 use crate::error::{Error, Result};
 use crate::i18n::Language;
 
@@ -13,21 +11,30 @@ use crate::i18n::Language;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chosen(pub(super) Language);
 
-pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/language", post(choose))
-}
-
-#[derive(Deserialize)]
-struct Choice {
+/// What the switch in the footer sends.
+#[derive(Debug, Deserialize)]
+pub struct LanguageChoice {
     language: String,
     next: String,
 }
 
-async fn choose(page: Page, Form(choice): Form<Choice>) -> Result<Response> {
-    let language = Language::from_tag(&choice.language)
-        .ok_or_else(|| Error::field("language", "web-language-unknown"))?;
-    let next = local_path(&choice.next, page.site()).unwrap_or_else(|| "/".to_owned());
-    let mut response = redirect(next).into_response();
-    response.extensions_mut().insert(Chosen(language));
-    Ok(response)
+impl LanguageChoice {
+    /// The language that was chosen.
+    ///
+    /// # Errors
+    /// It is none of ours.
+    pub fn language(&self) -> Result<Language> {
+        Language::from_tag(&self.language).ok_or_else(|| Error::field("language", "web-language-unknown"))
+    }
+
+    /// Back to the page, in the language that was chosen, which this browser will remember.
+    ///
+    /// # Errors
+    /// The language is none of ours.
+    pub fn answer(&self, page: &Page) -> Result<Response> {
+        let next = local_path(&self.next, page.site()).unwrap_or_else(|| "/".to_owned());
+        let mut response = redirect(next).into_response();
+        response.extensions_mut().insert(Chosen(self.language()?));
+        Ok(response)
+    }
 }

@@ -34,6 +34,7 @@ pub use address::{ClientAddress, Peer};
 pub use csv::Csv;
 pub use flash::{Flash, Tone};
 pub use form::{FORM_LIMIT, Form};
+pub use language::LanguageChoice;
 pub use page::{Html, Page};
 pub use redirect::{Redirect, local_path, redirect, redirect_out};
 pub use site::{STRIPE_ORIGINS, Site};
@@ -43,13 +44,11 @@ use crate::error::Error;
 
 /// Puts around the routes of all features what every answer has: headers, errors as pages, language, flash messages, assets.
 ///
-/// Session layers belong inside, on the router that is handed in.
+/// Session layers belong inside, on the router that is handed in. Answers without words, such as the router's own 404 and 405,
+/// are dressed like every other error.
 pub fn furnish<S: Clone + Send + Sync + 'static>(routes: Router<S>, site: Arc<Site>) -> Router<S> {
     routes
         .merge(assets::router())
-        .merge(language::router())
-        .fallback(|| async { Error::NotFound })
-        .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(answer_to_a_panic))
         .layer(from_fn_with_state(site, answer))
 }

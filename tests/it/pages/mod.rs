@@ -4,8 +4,10 @@ mod invoices;
 mod overview;
 mod plans;
 
+use billing_portal::auth::Role;
 use billing_portal::catalog::policy::Catalog;
 use billing_portal::tenants::Tenant;
+use http::StatusCode;
 
 use crate::support::portal::Portal;
 
@@ -115,5 +117,33 @@ impl Portal {
              {refunded}, '{currency}', '{charge}', {at}, {at}, {at})"
         ))
         .await;
+    }
+}
+
+both_databases! {
+    async fn the_language_that_was_chosen_stays_with_the_browser_or_the_person(portal: Portal) {
+        let mut visitor = portal.browser();
+        visitor.get("/plans").await.shows(&["<html lang=\"en\"", "name=\"next\" value=\"/plans\""]);
+        let answer = visitor.post("/language", &[("language", "es"), ("next", "/plans")]).await;
+        visitor.follow(&answer).await.shows(&["<html lang=\"es\""]);
+        let answer = visitor.post("/language", &[("language", "en"), ("next", "https://evil.test/")]).await;
+        assert_eq!(answer.location(), "/", "never to another site");
+        visitor.post("/language", &[("language", "tlh"), ("next", "/")]).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+
+        let norte = portal.tenant("Norte").await;
+        let ana = portal.user("Ana", &[(&norte, Role::Owner)]).await;
+        let mut here = portal.signed_in(&ana).await;
+        here.get("/plans").await.shows(&["<html lang=\"en\""]);
+        here.post("/language", &[("language", "es"), ("next", "/plans")]).await.expect(StatusCode::SEE_OTHER);
+        let mut elsewhere = portal.signed_in(&ana).await;
+        elsewhere.get("/plans").await.shows(&["<html lang=\"es\""]);
+    }
+
+    async fn an_address_that_leads_nowhere_still_knows_who_asks(portal: Portal) {
+        let norte = portal.tenant("Norte").await;
+        let mut browser = portal.signed_in(&portal.user("Ana", &[(&norte, Role::Owner)]).await).await;
+        let page = browser.get("/nowhere").await.expect(StatusCode::NOT_FOUND);
+        page.shows(&["There is nothing here", "action=\"/sign-out\"", "Norte"]);
+        portal.browser().get("/nowhere").await.expect(StatusCode::NOT_FOUND).shows(&["href=\"/sign-in\""]);
     }
 }
