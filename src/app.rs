@@ -15,7 +15,7 @@ use crate::stripe::Stripe;
 use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
-use crate::{auth, catalog, invoices, subscription, tenants, web, webhooks};
+use crate::{auth, catalog, invoices, subscription, tenants, usage, web, webhooks};
 
 /// The running portal. Cloning is cheap.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct Parts {
     pub inbox: Inbox,
     /// Wakes the background work.
     pub bell: Bell,
+    /// The way in for what tenants use.
+    pub usage: usage::Gate,
 }
 
 impl Deref for App {
@@ -54,7 +56,18 @@ impl App {
     pub fn new(db: Db, clock: Clock, stripe: Stripe, config: Config, catalog: Catalog) -> Self {
         let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
         let inbox = Inbox::open(db.clone());
-        Self(Arc::new(Parts { db, clock, stripe, config, catalog, auth, inbox, bell: Bell::default() }))
+        let usage = usage::Gate::start(db.clone(), &catalog);
+        Self(Arc::new(Parts {
+            db,
+            clock,
+            stripe,
+            config,
+            catalog,
+            auth,
+            inbox,
+            bell: Bell::default(),
+            usage,
+        }))
     }
 }
 
@@ -77,6 +90,7 @@ pub fn pages() -> Router<App> {
         .merge(catalog::web::router())
         .merge(subscription::web::router())
         .merge(invoices::web::router())
+        .merge(usage::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

@@ -27,6 +27,7 @@ pub mod stripe;
 pub mod subscription;
 pub mod sync;
 pub mod tenants;
+pub mod usage;
 pub mod web;
 pub mod webhooks;
 pub mod worker;

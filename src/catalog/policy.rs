@@ -178,6 +178,15 @@ pub struct Policy {
     pub pause: bool,
 }
 
+/// What a tenant without a subscription may use.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Free {
+    /// Limits by metric; a metric that is not named is not included.
+    #[serde(default, deserialize_with = "written_limits")]
+    pub limits: BTreeMap<String, Limit>,
+}
+
 /// How prices relate to tax; Stripe's `tax_behavior`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -201,6 +210,9 @@ pub struct Catalog {
     /// What tenants may do by themselves.
     #[serde(default)]
     pub policy: Policy,
+    /// What a tenant without a subscription may use.
+    #[serde(default)]
+    pub free: Free,
     /// Everything that is limited or billed, in the order of the pages.
     pub metrics: Vec<Metric>,
     /// Everything that a plan has or has not, in the order of the pages.
@@ -313,6 +325,9 @@ impl Catalog {
         unique("features", self.features.iter().map(|feature| feature.id.as_str()))?;
         unique("plans", self.plans.iter().map(|plan| plan.slug.as_str()))?;
         unique("coupons", self.coupons.iter().map(|coupon| coupon.code.as_str()))?;
+        if let Some(metric) = self.free.limits.keys().find(|metric| self.metric(metric).is_none()) {
+            return invalid("free.limits", format!("there is no metric {metric:?}"));
+        }
         self.plans.iter().try_for_each(|plan| self.check_plan(plan))?;
         self.metered.iter().try_for_each(|metered| self.check_metered(metered))?;
         for coupon in &self.coupons {

@@ -68,6 +68,25 @@ impl<Row: Send + Sync + 'static, Outcome: Send + 'static> GroupCommit<Row, Outco
         outcome.await.unwrap_or(Err(Error::Stopped))
     }
 
+    /// Hands in several rows, which are written in their order though not all in one commit, and returns once every one is
+    /// durable: their outcomes in the same order.
+    ///
+    /// # Errors
+    /// When one was not kept, or it is not known whether it was. Others may have been.
+    pub async fn put_all(&self, rows: Vec<Row>) -> Result<Vec<Outcome>> {
+        let mut waiting = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (told, outcome) = oneshot::channel();
+            self.queue.send(Waiting { row, told }).await.map_err(|_| Error::Stopped)?;
+            waiting.push(outcome);
+        }
+        let mut outcomes = Vec::with_capacity(waiting.len());
+        for outcome in waiting {
+            outcomes.push(outcome.await.unwrap_or(Err(Error::Stopped))?);
+        }
+        Ok(outcomes)
+    }
+
     /// Takes no more rows, and returns when those that are waiting have been written and answered.
     pub async fn stop(&self) {
         self.stop.send_replace(true);

@@ -78,10 +78,10 @@ macro_rules! sql {
 /// The row may hold constants and casts beside its placeholders. Run it with [`Tx::insert_many`](crate::db::Tx::insert_many).
 #[macro_export]
 macro_rules! bulk {
-    ($head:literal rows $row:literal $($tail:literal)?) => {{
+    ($head:literal rows $row:literal $($tail:literal)*) => {{
         const STATEMENT: $crate::db::Bulk =
-            $crate::db::Bulk { head: $head, row: $row, tail: concat!($($tail)?) };
-        const ONE: &str = concat!($head, $row $(, $tail)?);
+            $crate::db::Bulk { head: $head, row: $row, tail: concat!($($tail),*) };
+        const ONE: &str = concat!($head, $row $(, $tail)*);
         $crate::db::inventory::submit! {
             $crate::db::Registered { sql: $crate::db::Sql { lite: ONE, pg: ONE }, file: file!(), line: line!() }
         }

@@ -14,5 +14,6 @@ mod pages;
 mod sandbox;
 mod sessions;
 mod stripe;
+mod usage;
 mod web;
 mod webhooks;

@@ -1,0 +1,325 @@
+//! What checks, pages and the API read.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{TermsRow, subscription_of, terms_columns};
+use crate::catalog::policy::{Catalog, MetricKind};
+use crate::db::{Result, Tx, sql};
+use crate::money::Currency;
+use crate::tenants::TenantId;
+use crate::usage::forecast::LOOK_BACK;
+use crate::usage::ledger::LEVEL;
+use crate::usage::period::{Cycle, Window, day_of};
+use crate::usage::price::{PriceRow, Tariff};
+use crate::usage::summary::{DayRow, Facts, merged};
+use crate::usage::{Check, DayUse, Standing, Summary, judge};
+
+#[derive(sqlx::FromRow)]
+struct CheckRow {
+    #[sqlx(flatten)]
+    terms: TermsRow,
+    period_start: Option<i64>,
+    total: Option<i64>,
+}
+
+/// Whether so much more of a metric would be taken now; records nothing, in one read by primary keys. None: no such tenant.
+///
+/// For a gauge, `quantity` is what would be added to the level. A rate is never refused: it is not counted here.
+///
+/// # Errors
+/// The database did not answer; so with all functions here.
+pub async fn check(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    catalog: &Catalog,
+    metric: &str,
+    quantity: i64,
+    now: Timestamp,
+) -> Result<Option<Check>> {
+    let row: Option<CheckRow> = tx
+        .query(sql!(
+            "select" terms_columns!() ", u.period_start, u.total from tenants n" subscription_of!()
+            " left join usage_totals u on u.tenant_id = n.id and u.metric = $2 and u.period_start ="
+            " (select max(y.period_start) from usage_totals y where y.tenant_id = n.id and y.metric = $2 and y.period_start <= $3)"
+            " where n.id = $1"
+        ))
+        .bind(tenant.as_str())
+        .bind(metric)
+        .bind(now.as_second())
+        .optional()
+        .await?;
+    Ok(row.map(|row| {
+        let terms = row.terms.terms();
+        let kind = catalog.metric(metric).map_or(MetricKind::Counter, |metric| metric.kind);
+        let window = terms.cycle.window(now);
+        let (period, reset_at) = match kind {
+            MetricKind::Counter => (window.start.as_second(), Some(window.end)),
+            MetricKind::Gauge | MetricKind::Rate => (LEVEL, None),
+        };
+        let used = row.total.filter(|_| row.period_start == Some(period)).unwrap_or(0);
+        let limit = terms.limit(catalog, metric);
+        let refusal = match kind {
+            MetricKind::Rate => None,
+            _ => judge(used, used.checked_add(quantity), limit),
+        };
+        Check { refusal, standing: Standing { used, limit, reset_at } }
+    }))
+}
+
+/// When a tenant's periods begin. None: no such tenant.
+pub(in crate::usage) async fn cycle(tx: &mut Tx, tenant: &str) -> Result<Option<Cycle>> {
+    let row: Option<TermsRow> = tx
+        .query(sql!("select" terms_columns!() " from tenants n" subscription_of!() " where n.id = $1"))
+        .bind(tenant)
+        .optional()
+        .await?;
+    Ok(row.map(|row| row.terms().cycle))
+}
+
+#[derive(sqlx::FromRow)]
+struct FactsRow {
+    #[sqlx(flatten)]
+    terms: TermsRow,
+    subscription_currency: Option<String>,
+    items: Option<String>,
+    metric: Option<String>,
+    price_id: Option<String>,
+    active: Option<bool>,
+    currency: Option<String>,
+    unit_amount: Option<i64>,
+    unit_amount_decimal: Option<String>,
+    tiers_mode: Option<String>,
+    tiers: Option<String>,
+    currency_options: Option<String>,
+}
+
+/// An item of a subscription, as `sync` keeps it.
+#[derive(Deserialize)]
+struct Item {
+    price: String,
+}
+
+impl FactsRow {
+    fn tariff(&self, currency: Currency) -> Option<Tariff> {
+        let row = PriceRow {
+            currency: self.currency.clone()?,
+            unit_amount: self.unit_amount,
+            unit_amount_decimal: self.unit_amount_decimal.clone(),
+            tiers_mode: self.tiers_mode.clone(),
+            tiers: self.tiers.clone(),
+            currency_options: self.currency_options.clone().unwrap_or_default(),
+        };
+        Tariff::of(&row, currency)
+    }
+}
+
+/// Limits, periods and prices of a tenant: one query. None: no such tenant.
+async fn facts(tx: &mut Tx, tenant: &TenantId) -> Result<Option<Facts>> {
+    let rows: Vec<FactsRow> = tx
+        .query(sql!(
+            "select" terms_columns!() ", s.currency as subscription_currency, s.items, m.metric, r.id as price_id, r.active,"
+            " r.currency, r.unit_amount, r.unit_amount_decimal, r.tiers_mode, r.tiers, r.currency_options"
+            " from tenants n" subscription_of!()
+            " left join products m on m.metric is not null and s.id is not null"
+            " left join prices r on r.product_id = m.id and r.usage_type = 'metered'"
+            " where n.id = $1 order by m.id, r.active desc, r.id"
+        ))
+        .bind(tenant.as_str())
+        .all()
+        .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let currency: Option<Currency> =
+        first.subscription_currency.as_deref().and_then(|code| code.parse().ok());
+    let items: Vec<Item> =
+        first.items.as_deref().and_then(|items| serde_json::from_str(items).ok()).unwrap_or_default();
+    let mut tariffs: BTreeMap<String, Tariff> = BTreeMap::new();
+    for row in &rows {
+        let Some((metric, tariff)) =
+            row.metric.clone().zip(currency.and_then(|currency| row.tariff(currency)))
+        else {
+            continue;
+        };
+        // The subscription's own price; without one, the first that is for sale.
+        if items.iter().any(|item| Some(&item.price) == row.price_id.as_ref()) {
+            tariffs.insert(metric, tariff);
+        } else if row.active == Some(true) {
+            tariffs.entry(metric).or_insert(tariff);
+        }
+    }
+    let terms = rows.into_iter().next().map(|row| row.terms.terms());
+    Ok(terms.map(|terms| Facts { terms, tariffs, days: Vec::new(), levels: BTreeMap::new() }))
+}
+
+fn ids(catalog: &Catalog, kind: MetricKind) -> String {
+    let ids = catalog.metrics.iter().filter(|metric| metric.kind == kind).map(|metric| metric.id.as_str());
+    serde_json::Value::from_iter(ids).to_string()
+}
+
+/// Where a tenant stands with every metric: two queries, however long its history is. None: no such tenant.
+///
+/// # Errors
+/// As [`check`].
+pub async fn summary(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    catalog: &Catalog,
+    now: Timestamp,
+) -> Result<Option<Summary>> {
+    let Some(mut facts) = facts(tx, tenant).await? else { return Ok(None) };
+    let window = facts.terms.cycle.window(now);
+    let rows: Vec<(String, Option<i64>, i64, i64)> = tx
+        .query(sql!(
+            "select metric, day, period_start, quantity from usage_days where tenant_id = $1 and day >= $2"
+            " and metric in (select value from " lite "json_each($3)" pg "json_array_elements_text(cast($3 as json))" ")"
+            " union all select metric, null, period_start, total from usage_totals where tenant_id = $1 and period_start = 0"
+            " and metric in (select value from " lite "json_each($4)" pg "json_array_elements_text(cast($4 as json))" ")"
+        ))
+        .bind(tenant.as_str())
+        .bind(day_of(window.start).min(day_of(now) - LOOK_BACK))
+        .bind(ids(catalog, MetricKind::Counter))
+        .bind(ids(catalog, MetricKind::Gauge))
+        .all()
+        .await?;
+    for (metric, day, period_start, quantity) in rows {
+        match day {
+            Some(day) => facts.days.push(DayRow { metric, day, period_start, quantity }),
+            None => drop(facts.levels.insert(metric, quantity)),
+        }
+    }
+    Ok(Some(Summary::new(catalog, &facts, now)))
+}
+
+/// What was used on each day from `from` to `to`, both in it, in days since 1970-01-01 in UTC; of one metric, or of all. In
+/// the order of metrics and days; a day without use is not there.
+///
+/// # Errors
+/// As [`check`].
+pub async fn history(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    catalog: &Catalog,
+    metric: Option<&str>,
+    from: i64,
+    to: i64,
+) -> Result<Vec<DayUse>> {
+    let rows: Vec<(String, i64, i64, i64)> = match metric {
+        Some(metric) => tx
+            .query(sql!(
+                "select metric, day, period_start, quantity from usage_days"
+                " where tenant_id = $1 and metric = $2 and day between $3 and $4 order by day, period_start"
+            ))
+            .bind(tenant.as_str())
+            .bind(metric),
+        None => tx
+            .query(sql!(
+                "select metric, day, period_start, quantity from usage_days"
+                " where tenant_id = $1 and day between $2 and $3 order by metric, day, period_start"
+            ))
+            .bind(tenant.as_str()),
+    }
+    .bind(from)
+    .bind(to)
+    .all()
+    .await?;
+    let rows = rows.into_iter().map(|(metric, day, period_start, quantity)| DayRow {
+        metric,
+        day,
+        period_start,
+        quantity,
+    });
+    Ok(merged(catalog, rows.collect()))
+}
+
+/// A period that is kept: what it came to, or for a gauge the highest level that a day ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodUse {
+    /// The period.
+    pub window: Window,
+    /// How much.
+    pub quantity: i64,
+}
+
+/// One metric of a tenant, for its page.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    /// Where it stands, among all.
+    pub summary: Summary,
+    /// The period that is shown.
+    pub shown: Window,
+    /// Days of the metric in it: number and quantity.
+    pub days: Vec<(i64, i64)>,
+    /// A gauge's level when it began, as far as the last weeks tell.
+    pub before: Option<i64>,
+    /// Its latest periods, the newest first.
+    pub periods: Vec<PeriodUse>,
+}
+
+/// Periods that a metric's page lists.
+const PERIODS: i64 = 13;
+
+/// One metric of a tenant, in the period that `at` lies in: two queries. None: no such tenant.
+///
+/// # Errors
+/// As [`check`].
+pub async fn periods(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    catalog: &Catalog,
+    metric: &str,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Detail>> {
+    let Some(mut facts) = facts(tx, tenant).await? else { return Ok(None) };
+    let (shown, current) = (facts.terms.cycle.window(at), facts.terms.cycle.window(now));
+    let is_gauge = catalog.metric(metric).is_some_and(|metric| metric.kind == MetricKind::Gauge);
+    let rows: Vec<(i64, i64, i64, i64)> = tx
+        .query(sql!(
+            "select 0 as list, day, period_start, quantity from usage_days"
+            " where tenant_id = $1 and metric = $2 and (day >= $3 or day between $4 and $5)"
+            " union all select 1, period_end, period_start, total from (select period_end, period_start, total"
+            " from usage_totals where tenant_id = $1 and metric = $2 order by period_start desc limit $6) t"
+            " union all select 2, 0, period_start, quantity from (select period_start, max(quantity) as quantity"
+            " from usage_days where tenant_id = $1 and metric = $2 and day >= $7 group by period_start) g"
+        ))
+        .bind(tenant.as_str())
+        .bind(metric)
+        .bind(day_of(current.start).min(day_of(now) - LOOK_BACK))
+        .bind(day_of(shown.start))
+        .bind(day_of(shown.end))
+        .bind(PERIODS)
+        // Only gauges need their periods out of the days.
+        .bind(if is_gauge { day_of(now) - 31 * PERIODS } else { i64::from(i32::MAX) })
+        .all()
+        .await?;
+    let mut periods = Vec::new();
+    for (list, day, period_start, quantity) in rows {
+        match list {
+            0 => facts.days.push(DayRow { metric: metric.to_owned(), day, period_start, quantity }),
+            1 if is_gauge => drop(facts.levels.insert(metric.to_owned(), quantity)),
+            _ => {
+                let start = crate::clock::from_seconds(period_start);
+                let end = if is_gauge {
+                    facts.terms.cycle.window(start).end
+                } else {
+                    crate::clock::from_seconds(day)
+                };
+                periods.push(PeriodUse { window: Window { start, end }, quantity });
+            }
+        }
+    }
+    periods.sort_by_key(|period| std::cmp::Reverse(period.window.start));
+    let start = shown.start.as_second();
+    let mut days: Vec<(i64, i64)> = facts
+        .days
+        .iter()
+        .filter(|row| row.period_start == start)
+        .map(|row| (row.day, row.quantity))
+        .collect();
+    days.sort_unstable();
+    let earlier = facts.days.iter().filter(|row| row.period_start < start);
+    let before = earlier.max_by_key(|row| (row.day, row.period_start)).map(|row| row.quantity);
+    Ok(Some(Detail { summary: Summary::new(catalog, &facts, now), shown, days, before, periods }))
+}
