@@ -12,7 +12,7 @@ use crate::db::Db;
 use crate::id;
 use crate::stripe::Stripe;
 use crate::webhooks::Inbox;
-use crate::{sync, webhooks};
+use crate::{sync, usage, webhooks};
 
 /// How often the loop looks for what has fallen due by itself.
 const TICK: Duration = Duration::from_secs(1);
@@ -73,6 +73,7 @@ pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
     let tools = tools.into();
     let mut looking = JoinSet::new();
     looking.spawn(recover(tools.clone(), halted.clone()));
+    looking.spawn(daily(tools.clone(), halted.clone()));
     while !*halted.borrow() {
         if once(&tools).await > 0 {
             continue;
@@ -96,10 +97,13 @@ pub async fn settle(tools: impl Into<Tools>) {
 pub async fn once(tools: &Tools) -> usize {
     let events = webhooks::work::step(tools).await;
     let previews = sync::work::step(&tools.db, &tools.stripe, &tools.clock).await;
+    let usage = usage::work::step(&tools.db, &tools.stripe, &tools.clock).await;
     let mut done = 0;
-    for (name, result) in
-        [("events", events.map_err(|e| e.to_string())), ("previews", previews.map_err(|e| e.to_string()))]
-    {
+    for (name, result) in [
+        ("events", events.map_err(|e| e.to_string())),
+        ("previews", previews.map_err(|e| e.to_string())),
+        ("usage", usage.map_err(|e| e.to_string())),
+    ] {
         match result {
             Ok(count) => done += count,
             Err(error) => tracing::error!(step = name, %error, "a step of background work failed"),
@@ -118,6 +122,19 @@ async fn recover(tools: Tools, halted: watch::Receiver<bool>) {
             Err(error) => {
                 tracing::warn!(%error, "cannot ask Stripe for undelivered events; asking again later");
             }
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// At the start and once a day, in one process of several: holds usage against Stripe's and forgets what is old.
+async fn daily(tools: Tools, halted: watch::Receiver<bool>) {
+    let holder = id::random_text();
+    while !*halted.borrow() {
+        match usage::work::daily(&tools.db, &tools.stripe, &tools.clock, &holder).await {
+            Ok(0) => {}
+            Ok(compared) => tracing::info!(compared, "held usage against Stripe's"),
+            Err(error) => tracing::warn!(%error, "cannot hold usage against Stripe's; a day later again"),
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
     }

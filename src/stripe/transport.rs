@@ -276,7 +276,9 @@ impl Stripe {
         let base = self.0.config.api_base.as_str().trim_end_matches('/');
         let query =
             query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
-        let uri = format!("{base}/v1{path}{query}")
+        // The builders know version 1 of the API alone; what is asked of version 2 says so.
+        let version = if path.starts_with("/v2/") { "" } else { "/v1" };
+        let uri = format!("{base}{version}{path}{query}")
             .parse()
             .map_err(|_| Error::Setup("the request has no valid address".to_owned()))?;
         let (method, key) = match method {

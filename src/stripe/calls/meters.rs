@@ -9,10 +9,11 @@ use stripe_billing::billing_meter::{
 };
 use stripe_billing::billing_meter_event::CreateBillingMeterEvent;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
+use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::{all, get, page, post};
 use crate::stripe::snapshot::{List, Meter, MeterEvent, MeterSummary};
-use crate::stripe::{Budget, CustomerId, Fetched, Key, MeterId, Result, Stripe};
+use crate::stripe::{Budget, CustomerId, EventId, Fetched, Key, MeterId, Result, Stripe};
 
 /// All meters.
 ///
@@ -89,4 +90,17 @@ pub async fn counted(
 ) -> Result<Fetched<List<MeterSummary>>> {
     get(stripe, ListIdBillingMeterEventSummary::new(meter.as_str(), customer.as_str(), end, start), budget)
         .await
+}
+
+/// The whole of an event about meters. Such events are delivered thin: with the meter's id, without what is wrong.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn error_report(
+    stripe: &Stripe,
+    event: &EventId,
+    budget: Budget,
+) -> Result<Fetched<serde_json::Value>> {
+    let request = RequestBuilder::new(StripeMethod::Get, format!("/v2/core/events/{event}"));
+    stripe.call(request, None, budget).await
 }

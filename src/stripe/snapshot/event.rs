@@ -38,12 +38,17 @@ impl Envelope {
             id: json["id"].as_str()?.parse().ok()?,
             api_version: text(&json["api_version"]),
             livemode: json["livemode"].as_bool().unwrap_or(false),
-            created: json["created"].as_i64()?,
+            created: time(&json["created"])?,
             object_id: text(&object["id"]),
             customer_id: customer(&kind, object),
             kind,
         })
     }
+}
+
+/// A time: unix seconds, or in events of version 2 of the API, which tell of meters, RFC 3339.
+fn time(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| Some(value.as_str()?.parse::<jiff::Timestamp>().ok()?.as_second()))
 }
 
 /// The customer that an object is about: itself, or the one it names, by id or whole.
