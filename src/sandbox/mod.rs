@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+#[expect(dead_code, reason = "the hosted pages call these")]
 mod actions;
 mod billing;
 mod cards;
@@ -36,8 +37,6 @@ mod ids;
 mod json;
 mod list;
 mod objects;
-mod pages;
-mod pdf;
 mod routes;
 mod server;
 mod settings;

@@ -5,6 +5,7 @@ web-nav = Main
 web-nav-overview = Overview
 web-nav-plans = Plans
 web-nav-invoices = Invoices
+web-nav-usage = Usage
 web-nav-staff = Staff
 web-nav-account = Your account
 web-tenant = Company:

@@ -5,6 +5,7 @@ web-nav = Principal
 web-nav-overview = Resumen
 web-nav-plans = Planes
 web-nav-invoices = Facturas
+web-nav-usage = Uso
 web-nav-staff = Equipo interno
 web-nav-account = Su cuenta
 web-tenant = Empresa:

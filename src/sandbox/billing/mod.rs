@@ -35,7 +35,6 @@ pub(crate) enum Proration {
 }
 
 /// What happens when a payment does not succeed at once.
-#[expect(clippy::enum_variant_names, reason = "the names are Stripe's")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PaymentBehavior {
     /// The subscription becomes incomplete or past due.

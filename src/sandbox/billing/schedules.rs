@@ -34,7 +34,7 @@ fn finish(state: &mut State, schedule: &Value) {
     } else {
         close(state, schedule.text("id"), "completed");
         state.update(Kind::Subscription, &sub, "customer.subscription.updated", |sub| {
-            sub["schedule"] = Value::Null;
+            sub["schedule"] = Value::Null
         });
     }
 }

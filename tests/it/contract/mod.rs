@@ -2,4 +2,3 @@
 
 mod description;
 mod recording;
-mod sandbox;
