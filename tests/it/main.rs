@@ -7,6 +7,7 @@ mod support;
 
 mod auth;
 mod contract;
+mod convergence;
 mod db;
 mod group_commit;
 mod house;

@@ -128,7 +128,7 @@ pub async fn update_product(
 
 /// Tiers and amounts in other currencies, which are left out unless asked for.
 fn price_parts(prefix: &str) -> Vec<String> {
-    ["tiers", "currency_options", "currency_options.tiers"].map(|part| format!("{prefix}{part}")).into()
+    ["tiers", "currency_options"].map(|part| format!("{prefix}{part}")).into()
 }
 
 /// All prices, those that are no longer sold too, with tiers and currency options.

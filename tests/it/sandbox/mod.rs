@@ -1,4 +1,4 @@
 //! The sandbox, driven over HTTP as any client of Stripe would.
 
-mod client;
+pub(crate) mod client;
 mod protocol;
