@@ -38,6 +38,22 @@ impl Decimal {
         divide(self.0.saturating_mul(i128::from(quantity)), ONE)
     }
 
+    /// The amount in major units of a currency with so many digits after the point, as a decimal text with at least those
+    /// digits: 0.0003 cents are `0.000003` dollars.
+    pub(crate) fn major(self, digits: usize) -> String {
+        let one = ONE.unsigned_abs() * 10_u128.pow(u32::try_from(digits).unwrap_or_default());
+        let (whole, fraction) = (self.0.unsigned_abs() / one, self.0.unsigned_abs() % one);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let all = format!("{fraction:0>width$}", width = DIGITS + digits);
+        let (kept, rest) = all.split_at(digits);
+        let rest = rest.trim_end_matches('0');
+        if kept.is_empty() && rest.is_empty() {
+            format!("{sign}{whole}")
+        } else {
+            format!("{sign}{whole}.{kept}{rest}")
+        }
+    }
+
     /// The number when it has no fraction.
     pub(crate) fn as_whole(self) -> Option<i64> {
         (self.0 % ONE == 0).then(|| i64::try_from(self.0 / ONE).ok()).flatten()

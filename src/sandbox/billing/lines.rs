@@ -193,9 +193,19 @@ fn describe(tariff: &Tariff, part: &Part, currency: &str) -> String {
 }
 
 fn price_text(unit: &str, currency: &str) -> String {
-    match Decimal::parse(unit).and_then(Decimal::as_whole) {
-        Some(minor) => amount_text(minor, currency),
-        None => format!("{unit} of 1/{} {}", 10_i64.pow(exponent(currency)), currency.to_uppercase()),
+    let digits = usize::try_from(exponent(currency)).unwrap_or(2);
+    let major = Decimal::parse(unit).map(|unit| unit.major(digits)).unwrap_or_default();
+    format!("{}{major}", symbol(currency))
+}
+
+/// What stands before an amount of a currency.
+fn symbol(currency: &str) -> String {
+    match currency {
+        "eur" => "€".to_owned(),
+        "usd" => "$".to_owned(),
+        "gbp" => "£".to_owned(),
+        "jpy" => "¥".to_owned(),
+        other => format!("{} ", other.to_uppercase()),
     }
 }
 
@@ -207,26 +217,6 @@ pub(crate) fn exponent(currency: &str) -> u32 {
         "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
         _ => 2,
     }
-}
-
-/// An amount in words such as `€99.00`, `¥1200` or `KWD 1.250`.
-pub(crate) fn amount_text(minor: i64, currency: &str) -> String {
-    let sign = if minor < 0 { "-" } else { "" };
-    let symbol = match currency {
-        "eur" => "€".to_owned(),
-        "usd" => "$".to_owned(),
-        "gbp" => "£".to_owned(),
-        "jpy" => "¥".to_owned(),
-        other => format!("{} ", other.to_uppercase()),
-    };
-    let digits = exponent(currency);
-    let unit = 10_u64.pow(digits);
-    let (whole, fraction) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
-    if digits == 0 {
-        return format!("{sign}{symbol}{whole}");
-    }
-    let width = usize::try_from(digits).unwrap_or(2);
-    format!("{sign}{symbol}{whole}.{fraction:0width$}")
 }
 
 /// A date such as `21 Nov 2026`, in UTC.

@@ -92,7 +92,8 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
 fn phase_item(item: &Value) -> Value {
     let metered = item.text("/price/recurring/usage_type") == "metered";
     let mut phase = json!({
-        "billing_thresholds": null, "discounts": [], "metadata": item["metadata"], "plan": item["price"]["id"],
+        "billing_thresholds": null, "discounts": [], "metadata": item["metadata"],
+        "plan": item["price"]["id"],
         "price": item["price"]["id"], "tax_rates": [], "_": { "metered": metered },
     });
     if let Some(quantity) = item.maybe_int("quantity") {
