@@ -15,8 +15,14 @@ use super::client::{Account, DAY, text};
 /// Sends async-stripe's requests to the sandbox.
 struct Typed<'a>(&'a Account);
 
-#[derive(Debug)]
+/// Why a request failed, for the panic's message.
 struct Failed(String);
+
+impl std::fmt::Debug for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl StripeClientErr for Failed {
     fn deserialize_err(message: impl std::fmt::Display) -> Self {
