@@ -164,7 +164,7 @@ pub(crate) fn complete_checkout(state: &mut State, id: &str, input: &CardInput) 
     order.fields["default_payment_method"] = json!(method);
     let sub = subscribe::place(state, &order)?;
     let presence = if input.authenticated { Presence::Authenticated } else { Presence::Away };
-    subscribe::settle(state, &sub, PaymentBehavior::ErrorIfIncomplete, presence)?;
+    subscribe::settle(state, &sub, PaymentBehavior::Refuse, presence)?;
     if let Some(method) = &method {
         let default = state
             .find(Kind::Customer, &customer)
@@ -403,7 +403,7 @@ pub(crate) fn update_plan(
         anchor_now: false,
         trial: Trial::Unchanged,
     };
-    subscriptions::carry_out(state, sub, &change, PaymentBehavior::ErrorIfIncomplete, &before)
+    subscriptions::carry_out(state, sub, &change, PaymentBehavior::Refuse, &before)
 }
 
 /// Changes a customer's details: the fields given, of `name`, `email`, `phone` and `address`.

@@ -375,7 +375,7 @@ pub(crate) fn settle(state: &mut State, invoice: &str, behavior: PaymentBehavior
     if finalized.text("status") != "open" || finalized.text("collection_method") != "charge_automatically" {
         return Ok(Outcome::Paid);
     }
-    if behavior == PaymentBehavior::DefaultIncomplete {
+    if behavior == PaymentBehavior::Await {
         if let Some(sub) = invoices::subscription_of(&finalized) {
             status::set(state, sub, "past_due");
         }
@@ -383,7 +383,7 @@ pub(crate) fn settle(state: &mut State, invoice: &str, behavior: PaymentBehavior
     }
     let outcome = payments::collect(state, invoice, None, Presence::Away);
     match outcome.error() {
-        Some(error) if behavior == PaymentBehavior::ErrorIfIncomplete => Err(error),
+        Some(error) if behavior == PaymentBehavior::Refuse => Err(error),
         _ => Ok(outcome),
     }
 }
@@ -407,7 +407,7 @@ pub(crate) fn hold(state: &mut State, id: &str, change: &Change) -> Answer<()> {
         sub.set_note("pending", json!({ "sub": plan.sub, "invoice": invoice }));
     });
     state.tell_update(Kind::Subscription, id, "customer.subscription.updated", &before);
-    settle(state, &invoice, PaymentBehavior::AllowIncomplete).map(|_| ())
+    settle(state, &invoice, PaymentBehavior::Allow).map(|_| ())
 }
 
 /// The invoice of a waiting change was paid: the change is carried out.

@@ -38,11 +38,11 @@ pub(crate) enum Proration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PaymentBehavior {
     /// The subscription becomes incomplete or past due.
-    AllowIncomplete,
+    Allow,
     /// No payment is tried: the caller confirms it.
-    DefaultIncomplete,
+    Await,
     /// The whole request is refused.
-    ErrorIfIncomplete,
+    Refuse,
     /// The change waits for the payment.
-    PendingIfIncomplete,
+    Hold,
 }

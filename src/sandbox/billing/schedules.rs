@@ -34,7 +34,7 @@ fn finish(state: &mut State, schedule: &Value) {
     } else {
         close(state, schedule.text("id"), "completed");
         state.update(Kind::Subscription, &sub, "customer.subscription.updated", |sub| {
-            sub["schedule"] = Value::Null
+            sub["schedule"] = Value::Null;
         });
     }
 }
@@ -97,7 +97,7 @@ fn enter(state: &mut State, schedule: &Value, phase: &Value) {
     state.tell_update(Kind::Subscription, &id, "customer.subscription.updated", &before);
     if let Some(invoice) = invoice {
         // Failing to collect makes the subscription late; there is no request to refuse.
-        let _ = change::settle(state, &invoice, PaymentBehavior::AllowIncomplete);
+        let _ = change::settle(state, &invoice, PaymentBehavior::Allow);
     }
 }
 

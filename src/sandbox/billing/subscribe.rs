@@ -127,12 +127,12 @@ pub(crate) fn settle(
     invoices::finalize(state, &invoice);
     let finalized = state.find(Kind::Invoice, &invoice);
     let automatic = finalized.text("collection_method") == "charge_automatically";
-    if finalized.text("status") != "open" || !automatic || behavior == PaymentBehavior::DefaultIncomplete {
+    if finalized.text("status") != "open" || !automatic || behavior == PaymentBehavior::Await {
         return Ok(Outcome::Paid);
     }
     let outcome = payments::collect(state, &invoice, None, presence);
     match outcome.error() {
-        Some(error) if behavior == PaymentBehavior::ErrorIfIncomplete => Err(error),
+        Some(error) if behavior == PaymentBehavior::Refuse => Err(error),
         _ => Ok(outcome),
     }
 }

@@ -84,7 +84,7 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
     state.create(Kind::Schedule, schedule, "subscription_schedule.created");
     let mine = id.clone();
     state.update(Kind::Subscription, sub.text("id"), "customer.subscription.updated", |sub| {
-        sub["schedule"] = json!(mine)
+        sub["schedule"] = json!(mine);
     });
     Ok(public(&state.find(Kind::Schedule, &id)))
 }

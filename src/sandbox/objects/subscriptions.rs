@@ -85,10 +85,10 @@ pub(crate) fn read_wanted(params: &Params<'_>) -> Answer<Vec<Wanted>> {
 fn behavior(params: &Params<'_>) -> Answer<PaymentBehavior> {
     let words = ["allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"];
     Ok(match params.word("payment_behavior", &words)? {
-        Some("default_incomplete") => PaymentBehavior::DefaultIncomplete,
-        Some("error_if_incomplete") => PaymentBehavior::ErrorIfIncomplete,
-        Some("pending_if_incomplete") => PaymentBehavior::PendingIfIncomplete,
-        _ => PaymentBehavior::AllowIncomplete,
+        Some("default_incomplete") => PaymentBehavior::Await,
+        Some("error_if_incomplete") => PaymentBehavior::Refuse,
+        Some("pending_if_incomplete") => PaymentBehavior::Hold,
+        _ => PaymentBehavior::Allow,
     })
 }
 
@@ -305,7 +305,7 @@ pub(crate) fn carry_out(
         };
         match outcome.error() {
             // What was not paid is undone and waits.
-            Some(_) if behavior == PaymentBehavior::PendingIfIncomplete => Err(unpaid()),
+            Some(_) if behavior == PaymentBehavior::Hold => Err(unpaid()),
             _ => Ok(()),
         }
     });
