@@ -1,3 +1,7 @@
 //! The `billing-portal` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    billing_portal::cli::main()
+}

@@ -2,18 +2,16 @@
 
 use std::io::{BufRead, Write};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{Email, Hasher, NewUser, Password, Role, User as Row, UserId, store};
 use crate::audit::{self, Actor, Entry};
+use crate::cli::{Failure, Format};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::i18n::Language;
 use crate::tenants;
-
-/// What went wrong, in words.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Users.
 #[derive(Debug, Subcommand)]
@@ -22,16 +20,6 @@ pub enum User {
     Create(Create),
     /// List all users in the order of their e-mail addresses
     List(List),
-}
-
-/// How the command answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For scripts.
-    Json,
 }
 
 /// What `user create` may be told.

@@ -8,6 +8,7 @@
 pub mod policy;
 pub mod pricing;
 pub mod product;
+pub mod setup;
 pub mod store;
 pub mod web;
 

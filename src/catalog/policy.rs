@@ -167,15 +167,21 @@ pub struct Coupon {
 }
 
 /// What tenants may do by themselves.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Policy {
+    /// Stripe reckons the taxes (Stripe Tax, which must be set up in the account).
+    pub automatic_tax: bool,
     /// End a subscription at once, not only at the end of its period.
-    #[serde(default)]
     pub cancel_now: bool,
     /// Pause the collection of payments.
-    #[serde(default)]
     pub pause: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { automatic_tax: true, cancel_now: false, pause: false }
+    }
 }
 
 /// What a tenant without a subscription may use.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// The secret (or restricted) key of the Stripe account. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,6 +14,11 @@ impl SecretKey {
     /// The key itself: for the `Authorization` header alone.
     pub(super) fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// A key of our own, made of this one: the same in every process of the installation, another for each purpose.
+    pub(super) fn derive(&self, purpose: &str) -> [u8; 32] {
+        Sha256::new_with_prefix(purpose).chain_update([0]).chain_update(&self.0).finalize().into()
     }
 
     /// Whether it moves real money: `sk_live_…` and `rk_live_…` do.

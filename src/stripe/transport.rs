@@ -204,6 +204,12 @@ impl Stripe {
         Ok(Self(Arc::new(Inner { config, authorization, client, limit, outcomes: Outcomes::default() })))
     }
 
+    /// A key of our own, made of the secret key: the same in every process of the installation, another for each purpose.
+    /// What was signed with it is worthless once the secret key is rolled.
+    pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
+        self.0.config.secret_key.derive(purpose)
+    }
+
     /// Whether the key moves real money.
     pub fn is_live(&self) -> bool {
         self.0.config.secret_key.is_live()
@@ -241,6 +247,8 @@ impl Stripe {
         self.0.outcomes.count(result);
         match result {
             Ok(_) => tracing::debug!("answered"),
+            // Often a question whether something is there.
+            Err(error @ Error::NotFound { .. }) => tracing::debug!(%error, "not found"),
             Err(error) => tracing::warn!(%error, "no answer that can be used"),
         }
     }
@@ -315,9 +323,10 @@ impl Stripe {
             .header(USER_AGENT, concat!("billing-portal/", env!("CARGO_PKG_VERSION")))
             .header("stripe-version", API_VERSION);
         if let Some(key) = &prepared.key {
-            request = request
-                .header("idempotency-key", key.clone())
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            request = request.header("idempotency-key", key.clone());
+        }
+        if !prepared.body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
         let request =
             request.body(Full::new(prepared.body.clone())).map_err(|e| Error::Setup(e.to_string()))?;

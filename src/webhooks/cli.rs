@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::store;
+use crate::cli::Format;
 use crate::clock::Clock;
 use crate::db::Db;
 
@@ -43,16 +44,6 @@ pub enum Event {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-}
-
-/// How a command prints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Lines with columns.
-    #[default]
-    Text,
-    /// One JSON document.
-    Json,
 }
 
 /// Why a command did not do what it was asked to.

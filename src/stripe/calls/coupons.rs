@@ -1,11 +1,13 @@
 //! Coupons and the codes that customers type for them.
 
-use stripe_product::coupon::RetrieveCoupon;
-use stripe_product::promotion_code::ListPromotionCode;
+use stripe_product::coupon::{CreateCoupon, RetrieveCoupon};
+use stripe_product::promotion_code::{
+    CreatePromotionCode, CreatePromotionCodePromotion, CreatePromotionCodePromotionType, ListPromotionCode,
+};
 
-use super::get;
+use super::{get, post};
 use crate::stripe::snapshot::{Coupon, List, PromotionCode};
-use crate::stripe::{Budget, CouponId, Error, Fetched, Result, Stripe};
+use crate::stripe::{Budget, CouponId, Error, Fetched, Key, Result, Stripe};
 
 /// What a word that a customer typed gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,4 +55,42 @@ pub async fn discount(stripe: &Stripe, word: &str, budget: Budget) -> Result<Opt
     let Ok(id) = word.parse() else { return Ok(None) };
     let coupon = coupon(stripe, &id, budget).await?;
     Ok(coupon.map(|coupon| coupon.value).filter(|coupon| coupon.valid).map(Discount::Coupon))
+}
+
+/// Makes a coupon. `duration` is `once` or `forever`.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn create(
+    stripe: &Stripe,
+    id: &CouponId,
+    percent_off: u8,
+    duration: &str,
+    key: &Key,
+    budget: Budget,
+) -> Result<Fetched<Coupon>> {
+    let duration = match duration.parse::<stripe_shared::CouponDuration>() {
+        Ok(duration) => duration,
+        Err(never) => match never {},
+    };
+    let request =
+        CreateCoupon::new().id(id.as_str()).name(id.as_str()).percent_off(percent_off).duration(duration);
+    post(stripe, request, key, budget).await
+}
+
+/// Makes the code that customers type for a coupon: the coupon's own word.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn create_promotion_code(
+    stripe: &Stripe,
+    coupon: &CouponId,
+    key: &Key,
+    budget: Budget,
+) -> Result<Fetched<PromotionCode>> {
+    let promotion = CreatePromotionCodePromotion {
+        coupon: Some(coupon.to_string()),
+        type_: CreatePromotionCodePromotionType::Coupon,
+    };
+    post(stripe, CreatePromotionCode::new(promotion).code(coupon.as_str()), key, budget).await
 }

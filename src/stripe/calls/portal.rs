@@ -112,9 +112,9 @@ fn flow(visit: &Visit) -> Option<CreateBillingPortalSessionFlowData> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewConfiguration {
     /// Words at its top.
-    pub headline: String,
-    /// Where it comes back to, where a visit does not say.
-    pub return_url: String,
+    pub headline: Option<String>,
+    /// Where it comes back to, where a visit does not say; each of ours does.
+    pub return_url: Option<String>,
     /// The products, with their prices, that a customer may change to; none: changes are made in the portal of ours.
     pub products: Vec<(ProductId, Vec<PriceId>)>,
     /// By which `setup` finds it again.
@@ -160,13 +160,17 @@ pub async fn update_configuration(
 }
 
 fn request(new: &NewConfiguration) -> RequestBuilder {
-    let mut profile = CreateBillingPortalConfigurationBusinessProfile::new();
-    profile.headline = Some(new.headline.clone());
-    CreateBillingPortalConfiguration::new(features(new))
-        .business_profile(profile)
-        .default_return_url(new.return_url.as_str())
-        .metadata(super::metadata(&new.metadata))
-        .build()
+    let mut request =
+        CreateBillingPortalConfiguration::new(features(new)).metadata(super::metadata(&new.metadata));
+    if let Some(headline) = &new.headline {
+        let mut profile = CreateBillingPortalConfigurationBusinessProfile::new();
+        profile.headline = Some(headline.clone());
+        request = request.business_profile(profile);
+    }
+    if let Some(url) = &new.return_url {
+        request = request.default_return_url(url.as_str());
+    }
+    request.build()
 }
 
 fn features(new: &NewConfiguration) -> CreateBillingPortalConfigurationFeatures {

@@ -1,4 +1,5 @@
-use billing_portal::webhooks::cli::{self, Format};
+use billing_portal::cli::Format;
+use billing_portal::webhooks::cli;
 use billing_portal::worker::{self, Tools};
 
 use super::*;

@@ -1,0 +1,163 @@
+//! The command line: what it understands, and what it says when something is wrong.
+
+mod run;
+mod serve;
+
+#[cfg(feature = "sandbox")]
+pub(crate) use serve::run as run_portal;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
+use crate::{auth, tenants, webhooks};
+
+/// A self-hosted billing portal for multi-tenant SaaS on Stripe.
+///
+/// To see it, run `billing-portal demo`: it needs no key, no network and no other program.
+#[derive(Debug, Parser)]
+#[command(name = "billing-portal", version, about, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the portal against your Stripe account
+    Serve(ServeArgs),
+    /// Run the portal with its own Stripe sandbox and tenants to look at: no keys, no network
+    #[cfg(feature = "sandbox")]
+    Demo(serve::DemoArgs),
+    /// Run the Stripe-compatible sandbox alone, for anyone's tests
+    #[cfg(feature = "sandbox")]
+    Sandbox(serve::SandboxArgs),
+    /// Create products, prices, meters, coupons and portal settings in Stripe; running it again changes nothing
+    Setup(SetupArgs),
+    /// Fetch the catalogue and all customers from Stripe
+    Sync(SyncArgs),
+    /// Bring the database to the form that this version reads
+    Migrate(DatabaseArgs),
+    /// Tenants: create, list
+    Tenant(WithDatabase<tenants::cli::Tenant>),
+    /// Users: create, list
+    User(WithDatabase<auth::cli::User>),
+    /// Stripe's events: list, show, replay, count
+    Event(WithDatabase<webhooks::cli::Event>),
+}
+
+/// A command that needs the database alone.
+#[derive(Args, Debug)]
+struct WithDatabase<C: Subcommand> {
+    #[command(subcommand)]
+    command: C,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Args, Debug)]
+struct ServeArgs {
+    #[command(flatten)]
+    web: WebArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    stripe: StripeArgs,
+    #[command(flatten)]
+    catalog: CatalogArgs,
+}
+
+#[derive(Args, Debug)]
+struct SetupArgs {
+    #[command(flatten)]
+    stripe: StripeArgs,
+    #[command(flatten)]
+    catalog: CatalogArgs,
+    /// The address that Stripe sends events to, such as https://billing.example.com/webhooks/stripe: makes the endpoint and
+    /// prints its signing secret, which Stripe shows only once
+    #[arg(long)]
+    webhook_url: Option<url::Url>,
+    /// Put back what somebody has changed in Stripe since
+    #[arg(long)]
+    update: bool,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Args, Debug)]
+struct SyncArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    stripe: StripeArgs,
+    /// Fetch this customer alone (`cus_…`)
+    #[arg(long)]
+    customer: Option<String>,
+}
+
+/// How a command prints what it has to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Words and columns.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// Why a command ended without doing what it was asked to.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Understands the command line, runs the command and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run::run(cli.command)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &Failure) -> ExitCode {
+    let mut text = format!("billing-portal: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}\n  because: {words}");
+        }
+        cause = inner.source();
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::FAILURE
+}
+
+/// Prints a line of what was asked for. A reader that went away is not an error.
+pub fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn start_log(args: &LogArgs) {
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let to = std::io::stderr;
+    let text = match args.log_format {
+        Some(format) => format == LogFormat::Text,
+        None => to().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_target(false);
+    if text {
+        builder.with_ansi(to().is_terminal()).init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+}
