@@ -1,1 +1,246 @@
 //! From the pricing page through Stripe Checkout and back.
+//!
+//! Owns what may be ordered, the one session that a tenant may have open, and the way back. It never grants anything: a plan
+//! is in force when `sync` has written the subscription that Stripe knows of.
+
+mod start;
+pub mod store;
+pub mod web;
+
+pub use start::{customer, refresh, start};
+pub use web::router;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Interval, Offer, Plan};
+use crate::money::Currency;
+use crate::stripe::calls::checkout::NewCheckout;
+use crate::stripe::{CustomerId, PriceId};
+
+/// Most seats in one order: more is a slip of the finger, or a contract.
+pub const MAX_QUANTITY: i64 = 10_000;
+
+/// A session is given back to who asks again while it has this much time left, in seconds. Stripe makes none that would be
+/// open for less than half an hour (`expires_at` of <https://docs.stripe.com/api/checkout/sessions/create>).
+const REUSE_SECONDS: i64 = 31 * 60;
+
+/// What somebody asked for, as it was typed.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Wish {
+    /// The plan's slug.
+    #[serde(default)]
+    pub plan: String,
+    /// `month` or `year`.
+    #[serde(default)]
+    pub interval: String,
+    /// How many seats; absent is one.
+    #[serde(default)]
+    pub quantity: Option<String>,
+    /// In which currency; absent is the catalogue's.
+    #[serde(default)]
+    pub currency: Option<String>,
+}
+
+/// Who asks, as our rows know them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Buyer {
+    /// The Stripe customer, if there is one.
+    pub customer: Option<CustomerId>,
+    /// The currency that Stripe has locked for this customer.
+    pub currency: Option<Currency>,
+    /// Whether the tenant has had its trial.
+    pub trial_used: bool,
+    /// The subscription that is not over, if there is one.
+    pub subscription: Option<String>,
+}
+
+/// What will be bought: everything that a session is made of, kept with its row, so that a retry asks Stripe for the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The plan's slug.
+    pub plan: String,
+    /// The plan's price.
+    pub price: PriceId,
+    /// Prices that are billed after use, beside it.
+    pub metered: Vec<PriceId>,
+    /// How many of the plan's price.
+    pub quantity: i64,
+    /// In which currency.
+    pub currency: Currency,
+    /// Days that are free first; 0 is none.
+    pub trial_days: u16,
+}
+
+/// Why an order cannot be, named for the field that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such plan, or not for this tenant: both look the same.
+    NoSuchPlan,
+    /// The interval is none.
+    NoSuchInterval,
+    /// The plan has no price for this interval and currency.
+    NoSuchPrice,
+    /// The currency is none.
+    NoSuchCurrency,
+    /// Stripe bills this customer in another currency.
+    CurrencyLocked(Currency),
+    /// The number of seats is none, below one, or above [`MAX_QUANTITY`].
+    Quantity,
+    /// The plan is not sold by seat.
+    NotPerSeat,
+}
+
+impl Refusal {
+    /// The field of the form.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::NoSuchPlan => "plan",
+            Self::NoSuchInterval | Self::NoSuchPrice => "interval",
+            Self::NoSuchCurrency | Self::CurrencyLocked(_) => "currency",
+            Self::Quantity | Self::NotPerSeat => "quantity",
+        }
+    }
+
+    /// The text that says it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::NoSuchPlan => "checkout-no-such-plan",
+            Self::NoSuchInterval => "checkout-no-such-interval",
+            Self::NoSuchPrice => "checkout-no-such-price",
+            Self::NoSuchCurrency => "checkout-no-such-currency",
+            Self::CurrencyLocked(_) => "checkout-currency-locked",
+            Self::Quantity => "checkout-quantity",
+            Self::NotPerSeat => "checkout-not-per-seat",
+        }
+    }
+}
+
+/// Turns a wish into an order. `ids` are the tenant's, ours and the host's; `default` is the currency where none is asked for.
+///
+/// # Errors
+/// What was asked for is not for sale to this buyer; nothing is guessed.
+pub fn order(
+    wish: &Wish,
+    offer: &Offer,
+    ids: &[&str],
+    buyer: &Buyer,
+    default: Currency,
+) -> Result<Order, Refusal> {
+    let plan = offer.plan_for_sale(&wish.plan, ids).ok_or(Refusal::NoSuchPlan)?;
+    let interval: Interval = wish.interval.parse().map_err(|_| Refusal::NoSuchInterval)?;
+    let currency = currency(wish, buyer, default)?;
+    let price = plan.price(interval, currency).ok_or(Refusal::NoSuchPrice)?;
+    let metered = offer.metered.iter().filter_map(|metered| metered.price(interval, currency));
+    Ok(Order {
+        plan: plan.slug.clone(),
+        price: price.id.parse().map_err(|_| Refusal::NoSuchPrice)?,
+        metered: metered.filter_map(|price| price.id.parse().ok()).collect(),
+        quantity: quantity(wish, plan)?,
+        currency,
+        trial_days: if buyer.trial_used { 0 } else { plan.facts.trial_days },
+    })
+}
+
+fn currency(wish: &Wish, buyer: &Buyer, default: Currency) -> Result<Currency, Refusal> {
+    let asked = match wish.currency.as_deref().filter(|text| !text.is_empty()) {
+        None => return Ok(buyer.currency.unwrap_or(default)),
+        Some(text) => text.parse().map_err(|_| Refusal::NoSuchCurrency)?,
+    };
+    match buyer.currency {
+        Some(locked) if locked != asked => Err(Refusal::CurrencyLocked(locked)),
+        _ => Ok(asked),
+    }
+}
+
+fn quantity(wish: &Wish, plan: &Plan) -> Result<i64, Refusal> {
+    let quantity = match wish.quantity.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        None => 1,
+        Some(text) => text.parse().map_err(|_| Refusal::Quantity)?,
+    };
+    match quantity {
+        1 => Ok(1),
+        2..=MAX_QUANTITY if plan.facts.per_seat => Ok(quantity),
+        2..=MAX_QUANTITY => Err(Refusal::NotPerSeat),
+        _ => Err(Refusal::Quantity),
+    }
+}
+
+/// Where a session stands, in our row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The row is there, Stripe was asked or will be.
+    Starting,
+    /// The customer can pay.
+    Open,
+    /// The customer is through.
+    Complete,
+    /// Too late, or given up for another.
+    Expired,
+}
+
+impl State {
+    /// As it stands in the row.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Open => "open",
+            Self::Complete => "complete",
+            Self::Expired => "expired",
+        }
+    }
+
+    pub(crate) fn from_row(text: &str) -> Self {
+        match text {
+            "starting" => Self::Starting,
+            "open" => Self::Open,
+            "complete" => Self::Complete,
+            _ => Self::Expired,
+        }
+    }
+}
+
+/// A session, in our row.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Ours; also what makes Stripe's idempotency key.
+    pub id: String,
+    /// The tenant that buys.
+    pub tenant_id: String,
+    /// Stripe's id, once it has one.
+    pub stripe_id: Option<String>,
+    /// Where it stands.
+    pub state: State,
+    /// What is bought.
+    pub order: Order,
+    /// What Stripe is asked for, word for word the same at each try.
+    pub request: NewCheckout,
+    /// Where the customer pays.
+    pub url: Option<String>,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+}
+
+/// What to do for who wants to buy while a session is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Go on with it: it is for the same order.
+    Reuse,
+    /// Ask Stripe for it, under the same key: it was started and never answered.
+    Ask,
+    /// Close it first: it is for another order, or nearly over.
+    Replace,
+}
+
+impl Session {
+    /// What to do for who wants `order` now.
+    pub fn next(&self, order: &Order, now: Timestamp) -> Next {
+        let fresh = self.expires_at.as_second() - now.as_second() > REUSE_SECONDS;
+        match self.state {
+            _ if self.order != *order || !fresh => Next::Replace,
+            State::Open if self.url.is_some() => Next::Reuse,
+            State::Starting => Next::Ask,
+            _ => Next::Replace,
+        }
+    }
+}

@@ -6,6 +6,7 @@
 mod support;
 
 mod auth;
+mod checkout;
 mod contract;
 mod convergence;
 mod db;

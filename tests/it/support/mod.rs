@@ -8,3 +8,4 @@ pub(crate) mod portal;
 pub(crate) mod postgres;
 pub(crate) mod recorder;
 pub(crate) mod script;
+pub(crate) mod world;

@@ -48,13 +48,18 @@ impl Portal {
 
     /// A portal with these pages.
     pub(crate) fn with_pages(db: Db, stripe: Url, public_url: &str, pages: Router<App>) -> Self {
-        let clock = Clock::fixed(BEGINNING.parse().unwrap());
+        let site = Site::new(public_url.parse().unwrap(), Clock::fixed(BEGINNING.parse().unwrap()));
+        Self::with_site(db, stripe, site, pages)
+    }
+
+    /// A portal on this site, by its clock.
+    pub(crate) fn with_site(db: Db, stripe: Url, site: Site, pages: Router<App>) -> Self {
+        let clock = site.clock.clone();
         let key = "sk_test_portal".parse().unwrap();
         let mut to_stripe = StripeConfig::new(key, Some(stripe)).unwrap();
         // What is asked stands on this machine: no limit to keep to, and nothing gets better by waiting.
         (to_stripe.rate, to_stripe.first_wait) = (100_000, Duration::from_millis(2));
         let stripe = Stripe::new(to_stripe).unwrap();
-        let site = Site::new(public_url.parse().unwrap(), clock.clone());
         let webhook_secrets = WebhookSecrets::new([WEBHOOK_SECRET.to_owned()]).unwrap();
         let config = Config { site: site.into(), webhook_secrets, livemode: false };
         let app = App::new(db.clone(), clock.clone(), stripe, config, Catalog::load(None).unwrap());

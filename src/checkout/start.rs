@@ -1,0 +1,229 @@
+//! Starting a session, and looking what became of one. No transaction is open while Stripe is asked.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Buyer, Next, Order, Session, State, store};
+use crate::app::App;
+use crate::audit::Actor;
+use crate::error::{Error, Result, WayOn};
+use crate::i18n::Language;
+use crate::id;
+use crate::stripe::calls::checkout::{self as sessions, CheckoutDiscount, CheckoutLine, NewCheckout};
+use crate::stripe::calls::{customers, subscriptions};
+use crate::stripe::snapshot::CheckoutSession;
+use crate::stripe::{self, Budget, CheckoutSessionId, CustomerId, Fetched, Key};
+use crate::sync;
+use crate::tenants::Tenant;
+
+/// How long a session stays open: long enough for a purchase order, within Stripe's 24 hours.
+const OPEN_FOR: SignedDuration = SignedDuration::from_hours(23);
+
+/// Sessions that are given up for another before somebody has to try again.
+const ROUNDS: usize = 3;
+
+/// The Stripe customer of a tenant: the one it has, or a new one with the tenant's id in its metadata.
+///
+/// # Errors
+/// Stripe or the database did not do its part. Asking again is safe: the key of the request is the tenant's.
+pub async fn customer(app: &App, tenant: &Tenant, language: Language, budget: Budget) -> Result<CustomerId> {
+    let mut tx = app.db.read().await?;
+    let buyer = store::buyer(&mut tx, tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
+    if let Some(known) = buyer.customer {
+        return Ok(known);
+    }
+    let number = store::customers_so_far(&mut tx, tenant.id.as_str()).await? + 1;
+    drop(tx);
+    let new = customers::NewCustomer {
+        tenant_id: tenant.id.to_string(),
+        name: tenant.name.clone(),
+        email: tenant.email.clone(),
+        locale: language.code().to_owned(),
+    };
+    let key = Key::new(format!("customer-{}-{number}", tenant.id)).map_err(Error::internal)?;
+    let made = customers::create(&app.stripe, &new, &key, budget).await?;
+    let id = made.value.id.clone();
+    let mut tx = app.db.write().await?;
+    sync::store::attach(&mut tx, tenant.id.as_str(), &id, made.value.livemode, app.clock.now().as_second())
+        .await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Where the tenant can pay for an order: the page of its one open session.
+///
+/// # Errors
+/// A subscription is in force already; Stripe or the database did not do its part. Nothing was charged; asking again is safe.
+pub async fn start(
+    app: &App,
+    tenant: &Tenant,
+    user: &str,
+    language: Language,
+    order: Order,
+    budget: Budget,
+) -> Result<String> {
+    let customer = customer(app, tenant, language, budget).await?;
+    refuse_second(app, tenant, &customer, budget).await?;
+    for _ in 0..ROUNDS {
+        let now = app.clock.now();
+        let there = store::open(&mut app.db.read().await?, tenant.id.as_str()).await?;
+        let session = match there {
+            None => {
+                let new = session(app, tenant, &customer, language, &order, now);
+                let mut tx = app.db.write().await?;
+                if !store::start(&mut tx, &new, user, now).await? {
+                    continue; // Somebody of the same tenant was quicker: look at theirs.
+                }
+                tx.commit().await?;
+                new
+            }
+            Some(there) => match there.next(&order, now) {
+                Next::Reuse => return there.url.ok_or(Error::NotFound),
+                Next::Ask => there,
+                Next::Replace => {
+                    close(app, &there, budget).await?;
+                    continue;
+                }
+            },
+        };
+        return ask(app, &session, budget).await;
+    }
+    Err(Error::Conflict { reason: "checkout-busy", way_on: Some(WayOn::new("/plans", "checkout-to-plans")) })
+}
+
+/// A tenant has one subscription. Our rows know most of them; Stripe knows the one whose webhook is late or was lost.
+async fn refuse_second(app: &App, tenant: &Tenant, customer: &CustomerId, budget: Budget) -> Result<()> {
+    let refusal = Error::Conflict {
+        reason: "checkout-already-subscribed",
+        way_on: Some(WayOn::new("/", "checkout-to-plan")),
+    };
+    let buyer = store::buyer(&mut app.db.read().await?, tenant.id.as_str()).await?.unwrap_or_default();
+    if buyer.subscription.is_some() {
+        return Err(refusal);
+    }
+    let known = subscriptions::of_customer(&app.stripe, customer, budget).await?.value;
+    if known.iter().all(|subscription| subscription.status.is_over()) {
+        return Ok(());
+    }
+    fetch(app, customer, budget).await?;
+    Err(refusal)
+}
+
+/// Brings the customer's rows to what Stripe says now.
+async fn fetch(app: &App, customer: &CustomerId, budget: Budget) -> Result<()> {
+    Ok(sync::refetch(&app.db, &app.stripe, &app.clock, customer, &Actor::Job("checkout"), budget).await?)
+}
+
+fn session(
+    app: &App,
+    tenant: &Tenant,
+    customer: &CustomerId,
+    language: Language,
+    order: &Order,
+    now: Timestamp,
+) -> Session {
+    let id = id::random("chk");
+    let expires_at = now + OPEN_FOR;
+    let plan = CheckoutLine { price: order.price.clone(), quantity: u64::try_from(order.quantity).ok() };
+    let metered = order.metered.iter().map(|price| CheckoutLine { price: price.clone(), quantity: None });
+    let site = &app.config.site;
+    let request = NewCheckout {
+        customer: customer.clone(),
+        tenant_id: tenant.id.to_string(),
+        reference: id.clone(),
+        lines: std::iter::once(plan).chain(metered).collect(),
+        currency: Some(order.currency),
+        trial_days: (order.trial_days > 0).then(|| order.trial_days.into()),
+        discount: CheckoutDiscount::AskForCode,
+        automatic_tax: app.catalog.policy.automatic_tax,
+        locale: language.code().to_owned(),
+        success_url: site.link("/checkout/return") + "?session_id={CHECKOUT_SESSION_ID}",
+        cancel_url: site.link("/checkout/cancelled"),
+        expires_at: expires_at.as_second(),
+    };
+    Session {
+        id,
+        tenant_id: tenant.id.to_string(),
+        stripe_id: None,
+        state: State::Starting,
+        order: order.clone(),
+        request,
+        url: None,
+        expires_at,
+    }
+}
+
+fn key(session: &Session) -> Result<Key> {
+    Key::new(format!("checkout-{}", session.id)).map_err(Error::internal)
+}
+
+async fn ask(app: &App, session: &Session, budget: Budget) -> Result<String> {
+    let made = match sessions::create(&app.stripe, &session.request, &key(session)?, budget).await {
+        Ok(made) => made.value,
+        Err(error) => {
+            if !error.is_safe_to_retry() {
+                // Stripe will refuse this request at every try: the next one starts anew.
+                forget(app, session).await?;
+            }
+            return Err(error.into());
+        }
+    };
+    settle(app, &made).await?;
+    made.url.ok_or_else(|| Error::internal("Stripe made a session without an address"))
+}
+
+/// Ends a session at Stripe, so that nobody can pay in it, and in our row.
+async fn close(app: &App, session: &Session, budget: Budget) -> Result<()> {
+    // One that was started and never answered has an id only Stripe knows: the same key finds it.
+    let id = match &session.stripe_id {
+        Some(id) => id.parse().map_err(Error::internal)?,
+        None => match sessions::create(&app.stripe, &session.request, &key(session)?, budget).await {
+            Ok(made) => made.value.id,
+            Err(error) if error.is_safe_to_retry() => return Err(error.into()),
+            Err(_) => return forget(app, session).await,
+        },
+    };
+    match sessions::expire(&app.stripe, &id, &Key::random(), budget).await {
+        Ok(expired) => settle(app, &expired.value).await,
+        Err(error) if error.is_safe_to_retry() => Err(error.into()),
+        // It is complete or expired already: what it is, Stripe tells.
+        Err(_) => refresh(app, &id, budget).await.map(drop),
+    }
+}
+
+async fn forget(app: &App, session: &Session) -> Result<()> {
+    let mut tx = app.db.write().await?;
+    store::expire(&mut tx, &session.tenant_id, &session.id).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn settle(app: &App, session: &CheckoutSession) -> Result<()> {
+    let mut tx = app.db.write().await?;
+    store::settle(&mut tx, session, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What Stripe says of a session now. If it is complete, the customer's rows are up to date when this returns.
+///
+/// # Errors
+/// Stripe or the database did not do its part.
+pub async fn refresh(app: &App, id: &CheckoutSessionId, budget: Budget) -> Result<CheckoutSession> {
+    let session = match sessions::get_one(&app.stripe, id, budget).await {
+        Ok(Fetched { value, .. }) => value,
+        Err(stripe::Error::NotFound { .. }) => return Err(Error::NotFound),
+        Err(error) => return Err(error.into()),
+    };
+    if let (Some(stripe::snapshot::CheckoutStatus::Complete), Some(customer)) =
+        (&session.status, &session.customer)
+    {
+        fetch(app, customer, budget).await?;
+    }
+    settle(app, &session).await?;
+    Ok(session)
+}
+
+/// Whether the buyer has what was paid for.
+pub(super) fn has_arrived(buyer: &Buyer) -> bool {
+    buyer.subscription.is_some()
+}

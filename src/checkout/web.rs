@@ -1,0 +1,137 @@
+//! Off to Stripe Checkout, and back.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderName, StatusCode};
+use serde::Deserialize;
+
+use super::{Order, Refusal, Wish, start, store};
+use crate::app::App;
+use crate::auth::{Manager, Reader};
+use crate::catalog;
+use crate::error::{Error, FieldError, Result};
+use crate::stripe::Budget;
+use crate::stripe::snapshot::{CheckoutStatus, PaymentStatus};
+use crate::web::{Flash, Form, Html, Page, redirect, redirect_out};
+
+/// How long the way back waits for Stripe before it shows the waiting page.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Looks after which the waiting page says that it takes long, and looks less often.
+const MANY_LOOKS: u32 = 5;
+
+/// Looks after which the page stops looking by itself.
+const MOST_LOOKS: u32 = 40;
+
+/// The routes of this folder.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/checkout", post(subscribe))
+        .route("/checkout/return", get(come_back))
+        .route("/checkout/cancelled", get(turned_back))
+}
+
+/// Starts, or goes on with, the tenant's Checkout session.
+async fn subscribe(
+    State(app): State<App>,
+    page: Page,
+    who: Manager,
+    Form(wish): Form<Wish>,
+) -> Result<Response> {
+    let order = decide(&app, &page, &who, &wish).await?;
+    let language = page.language();
+    let url = start(&app, &who.tenant, who.user.id.as_str(), language, order, Budget::page()).await?;
+    Ok(redirect_out(&url, page.site())?.into_response())
+}
+
+async fn decide(app: &App, page: &Page, who: &Manager, wish: &Wish) -> Result<Order> {
+    let mut tx = app.db.read().await?;
+    let offer = catalog::store::offer(&mut tx).await?;
+    let buyer = store::buyer(&mut tx, who.tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
+    let ids = [Some(who.tenant.id.as_str()), who.tenant.external_id.as_deref()];
+    let ids: Vec<&str> = ids.into_iter().flatten().collect();
+    super::order(wish, &offer, &ids, &buyer, app.catalog.currency).map_err(|refusal| refuse(page, refusal))
+}
+
+fn refuse(page: &Page, refusal: Refusal) -> Error {
+    let error = FieldError::new(refusal.field(), refusal.key());
+    Error::Invalid(vec![match refusal {
+        Refusal::CurrencyLocked(currency) => error.with("currency", currency.code().to_uppercase()),
+        Refusal::Quantity => error.with("most", page.number(super::MAX_QUANTITY)),
+        _ => error,
+    }])
+}
+
+#[derive(Deserialize)]
+struct Back {
+    #[serde(default)]
+    session_id: String,
+    /// How often the waiting page has looked.
+    #[serde(default)]
+    look: u32,
+}
+
+#[derive(Template)]
+#[template(path = "checkout/waiting.html")]
+struct Waiting {
+    page: Page,
+    again: String,
+    is_long: bool,
+}
+
+/// The way back from Stripe. Reaching it proves nothing: what counts is what Stripe says of the session.
+async fn come_back(
+    State(app): State<App>,
+    page: Page,
+    who: Reader,
+    Query(back): Query<Back>,
+) -> Result<Response> {
+    let mut tx = app.db.read().await?;
+    let tenant = who.tenant.id.as_str();
+    let session = store::of_stripe_id(&mut tx, tenant, &back.session_id).await?.ok_or(Error::NotFound)?;
+    drop(tx);
+    let id = session.stripe_id.as_deref().unwrap_or_default().parse().map_err(|_| Error::NotFound)?;
+    let seen = match tokio::time::timeout(PATIENCE, super::refresh(&app, &id, Budget::of(PATIENCE))).await {
+        Ok(Ok(seen)) => seen,
+        // Stripe is slow, or down: the webhook will bring it, and the page goes on looking.
+        Ok(Err(Error::StripeUnavailable { .. })) | Err(_) => return Ok(wait(page, &back)),
+        Ok(Err(error)) => return Err(error),
+    };
+    Ok(match (&seen.status, &seen.payment_status) {
+        (Some(CheckoutStatus::Complete), Some(PaymentStatus::Unpaid)) => wait(page, &back),
+        (Some(CheckoutStatus::Complete), _) => {
+            let buyer = store::buyer(&mut app.db.read().await?, tenant).await?.unwrap_or_default();
+            if start::has_arrived(&buyer) {
+                redirect("/").flash(Flash::success("checkout-welcome")).into_response()
+            } else {
+                wait(page, &back)
+            }
+        }
+        (Some(CheckoutStatus::Expired), _) => {
+            redirect("/plans").flash(Flash::warning("checkout-expired")).into_response()
+        }
+        _ => redirect("/plans").flash(Flash::info("checkout-still-open")).into_response(),
+    })
+}
+
+/// An honest page that looks again by itself, more seldom with time, without script.
+fn wait(page: Page, back: &Back) -> Response {
+    let look = back.look.saturating_add(1);
+    let id: String = form_urlencoded::byte_serialize(back.session_id.as_bytes()).collect();
+    let again = format!("/checkout/return?session_id={id}&look={look}");
+    let is_long = look > MANY_LOOKS;
+    let seconds = if is_long { 10 } else { 2 };
+    let refresh = (look <= MOST_LOOKS)
+        .then(|| [(HeaderName::from_static("refresh"), format!("{seconds};url={again}"))]);
+    (StatusCode::OK, refresh, Html(Waiting { page, again, is_long })).into_response()
+}
+
+/// Back without having paid. The session stays open: whoever subscribes again goes on with it.
+async fn turned_back(_: Reader) -> Response {
+    redirect("/plans").flash(Flash::info("checkout-cancelled")).into_response()
+}
