@@ -68,6 +68,9 @@ struct Plans {
     metered: Vec<String>,
     interval: Interval,
     currency: Currency,
+    /// Seats there are, or one.
+    seats: i64,
+    may_change: bool,
     here: String,
 }
 
@@ -122,6 +125,8 @@ async fn plans(
         comparison: pricing::comparison(&app.catalog, &shown, page.language()),
         metered: metered(&page, &app.catalog, &offer, interval, currency),
         here: form_urlencoded::byte_serialize(page.here().as_bytes()).collect(),
+        seats: live.map_or(1, |live| live.quantity),
+        may_change: looker.may_buy,
         interval,
         currency,
         page,

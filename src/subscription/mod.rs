@@ -329,27 +329,30 @@ impl Task {
     }
 }
 
+/// A subscription in that state, for tests of rules.
+#[cfg(test)]
+pub(crate) fn sample(status: &str) -> Subscription {
+    Subscription {
+        id: "sub_1".parse().expect("an id"),
+        status: Status::from(status),
+        currency: Currency::EUR,
+        price_id: None,
+        product_id: None,
+        quantity: 1,
+        period_end: Timestamp::from_second(2_000_000_000).ok(),
+        trial_end: None,
+        cancel_at: None,
+        ended_at: None,
+        collection: Collection::On,
+        pending_change: None,
+        pending_update: false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::sample as subscription;
     use super::*;
-
-    pub(super) fn subscription(status: &str) -> Subscription {
-        Subscription {
-            id: "sub_1".parse().expect("an id"),
-            status: Status::from(status),
-            currency: Currency::EUR,
-            price_id: None,
-            product_id: None,
-            quantity: 1,
-            period_end: Timestamp::from_second(2_000_000_000).ok(),
-            trial_end: None,
-            cancel_at: None,
-            ended_at: None,
-            collection: Collection::On,
-            pending_change: None,
-            pending_update: false,
-        }
-    }
 
     #[test]
     fn every_state_has_its_word_and_all_but_the_good_one_a_banner_and_a_next_step() {

@@ -12,6 +12,7 @@ use super::view::{Banner, Help, payment_method, tone};
 use super::{Billing, Subscription, Task, standing, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
+use crate::cancel::{self, Options};
 use crate::catalog::web::per;
 use crate::catalog::{self, Offer};
 use crate::clock::from_seconds;
@@ -39,6 +40,7 @@ struct Overview {
     details_seen_at: Option<Timestamp>,
     is_live: bool,
     may_change: bool,
+    options: Options,
 }
 
 /// The plan, in words.
@@ -87,6 +89,7 @@ async fn overview(page: Page, State(app): State<App>, reader: Reader) -> Result<
         payment: payment(&page, &billing),
         details_seen_at: customer.and_then(|customer| customer.details_seen_at),
         is_live: true,
+        options: cancel::options(subscription, &app.catalog.policy),
         may_change: reader.role.manages_billing(),
         page,
     })

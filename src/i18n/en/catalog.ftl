@@ -42,3 +42,4 @@ catalog-no = Not included
 catalog-tax = Taxes are added where they apply and shown before you pay.
 catalog-empty-title = No plans yet
 catalog-empty-text = As soon as plans are published, they appear here.
+catalog-change-seats = Change the number of seats

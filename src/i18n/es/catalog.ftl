@@ -42,3 +42,4 @@ catalog-no = No incluido
 catalog-tax = Los impuestos se añaden donde corresponda y se muestran antes de pagar.
 catalog-empty-title = Todavía no hay planes
 catalog-empty-text = En cuanto se publiquen planes, aparecerán aquí.
+catalog-change-seats = Cambiar el número de puestos

@@ -1,0 +1,159 @@
+//! The page that asks why and shows the consequences, and the buttons.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{Deed, LONGEST_COMMENT, Options, REASONS, act, options};
+use crate::app::App;
+use crate::auth::Manager;
+use crate::catalog;
+use crate::catalog::pricing::words;
+use crate::error::{Error, FieldError, Result, WayOn};
+use crate::stripe::Budget;
+use crate::stripe::calls::subscriptions::Reason;
+use crate::subscription::{Subscription, store};
+use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
+
+/// The routes of this folder.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/subscription/cancel", get(ask).post(cancel))
+        .route("/subscription/resume", post(resume))
+        .route("/subscription/pause", post(pause))
+        .route("/subscription/collect", post(collect))
+}
+
+#[derive(Template)]
+#[template(path = "cancel/cancel.html")]
+struct CancelPage {
+    page: Page,
+    plan: String,
+    ends_at: Option<Timestamp>,
+    lost: Vec<String>,
+    options: Options,
+    reasons: Vec<(&'static str, String)>,
+    /// What was chosen and typed, kept after an error.
+    chosen: String,
+    comment: String,
+    now: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct Leaving {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    comment: String,
+    /// `now`, or anything else for the end of the period.
+    #[serde(default)]
+    when: String,
+}
+
+async fn ask(page: Page, State(app): State<App>, who: Manager) -> Result<Response> {
+    Ok(Html(cancel_page(page, &app, &who, Leaving::default()).await?).into_response())
+}
+
+async fn cancel_page(page: Page, app: &App, who: &Manager, typed: Leaving) -> Result<CancelPage> {
+    let mut tx = app.db.read().await?;
+    let billing = store::billing(&mut tx, who.tenant.id.as_str()).await?;
+    let offer = catalog::store::offer(&mut tx).await?;
+    drop(tx);
+    let live = billing.live().ok_or_else(nothing)?;
+    let options = options(live, &app.catalog.policy);
+    if !options.cancel_at_period_end && !options.cancel_now {
+        return Err(nothing());
+    }
+    let plan = live.price_id.as_deref().and_then(|price| offer.plan_of_price(price));
+    let features = plan.map(|plan| plan.facts.features.as_slice()).unwrap_or_default();
+    let named = app.catalog.features.iter().filter(|feature| features.contains(&feature.id));
+    Ok(CancelPage {
+        plan: plan
+            .map_or_else(|| page.t("subscription-own-plan"), |plan| plan.name(page.language()).to_owned()),
+        ends_at: ends_at(live),
+        lost: named.map(|feature| words(&feature.name, page.language()).to_owned()).collect(),
+        options,
+        reasons: REASONS.iter().map(|reason| (*reason, page.t(reason_key(reason)))).collect(),
+        chosen: typed.reason,
+        comment: typed.comment,
+        now: typed.when == "now",
+        page,
+    })
+}
+
+/// When it ends if it is cancelled with its period.
+fn ends_at(live: &Subscription) -> Option<Timestamp> {
+    live.period_end.or(live.trial_end)
+}
+
+/// The key of the words of a reason.
+fn reason_key(reason: &str) -> &'static str {
+    match reason {
+        "too_expensive" => "cancel-reason-too-expensive",
+        "missing_features" => "cancel-reason-missing-features",
+        "switched_service" => "cancel-reason-switched-service",
+        "unused" => "cancel-reason-unused",
+        "customer_service" => "cancel-reason-customer-service",
+        "too_complex" => "cancel-reason-too-complex",
+        "low_quality" => "cancel-reason-low-quality",
+        _ => "cancel-reason-other",
+    }
+}
+
+async fn cancel(
+    page: Page,
+    State(app): State<App>,
+    who: Manager,
+    Form(leaving): Form<Leaving>,
+) -> Result<Response> {
+    let comment = leaving.comment.trim();
+    let mut errors = Vec::new();
+    if !leaving.reason.is_empty() && !REASONS.contains(&leaving.reason.as_str()) {
+        errors.push(FieldError::new("reason", "cancel-no-such-reason"));
+    }
+    if comment.chars().count() > usize::from(LONGEST_COMMENT) {
+        errors
+            .push(FieldError::new("comment", "cancel-comment-long").with("most", i64::from(LONGEST_COMMENT)));
+    }
+    if !errors.is_empty() {
+        let page = page.with_errors(errors);
+        let again = Html(cancel_page(page, &app, &who, leaving).await?);
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
+    }
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let reason = Reason { feedback: text(&leaving.reason), comment: text(comment) };
+    let (deed, flash) = if leaving.when == "now" {
+        (Deed::CancelNow(reason), Flash::success("cancel-done-now"))
+    } else {
+        (Deed::CancelAtPeriodEnd(reason), Flash::success("cancel-done"))
+    };
+    act::perform(&app, &who, &deed, Budget::page()).await?;
+    Ok(redirect("/").flash(flash).into_response())
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+async fn resume(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+    act::perform(&app, &who, &Deed::Resume, Budget::page()).await?;
+    Ok(redirect("/").flash(Flash::success("cancel-resumed")))
+}
+
+async fn pause(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+    act::perform(&app, &who, &Deed::Pause, Budget::page()).await?;
+    Ok(redirect("/").flash(Flash::success("cancel-paused")))
+}
+
+async fn collect(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+    act::perform(&app, &who, &Deed::ResumeCollection, Budget::page()).await?;
+    Ok(redirect("/").flash(Flash::success("cancel-collecting")))
+}
+
+fn nothing() -> Error {
+    Error::Conflict { reason: "cancel-not-now", way_on: Some(WayOn::new("/", "checkout-to-plan")) }
+}

@@ -1,0 +1,263 @@
+//! Changing a subscription's plan, interval or seats.
+//!
+//! Owns what a change means: when it takes effect, what is gained and lost, and the quote that makes what is charged what was
+//! shown. The amounts are Stripe's own preview; nothing here reckons money beyond adding up its lines.
+
+mod act;
+pub mod quote;
+pub mod web;
+
+pub use act::{Outcome, Review, confirm, review, undo};
+pub use web::router;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::product::Limit;
+use crate::catalog::{Interval, Offer, Plan, Price};
+use crate::checkout::MAX_QUANTITY;
+use crate::money::Currency;
+use crate::stripe::snapshot::SubscriptionStatus;
+use crate::subscription::{Collection, Subscription};
+
+/// What somebody asked for, as it was typed.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Wish {
+    /// The plan's slug.
+    #[serde(default)]
+    pub plan: String,
+    /// `month` or `year`.
+    #[serde(default)]
+    pub interval: String,
+    /// How many seats; absent is what there is.
+    #[serde(default)]
+    pub quantity: Option<String>,
+}
+
+/// What is bought, before or after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bought<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its price.
+    pub price: &'a Price,
+    /// How many.
+    pub quantity: i64,
+}
+
+/// When a change takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timing {
+    /// At once; what is left of the period is settled to the second.
+    Now,
+    /// At the end of the period, unix seconds; nothing is settled, and until then it can be undone.
+    PeriodEnd(i64),
+}
+
+/// Why a change cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no subscription that could change.
+    NoSubscription,
+    /// It is of a plan that the portal does not know: support must do it.
+    UnknownPlan,
+    /// Its state does not allow it: an invoice is open, it is ending, paused, or a change waits for its payment.
+    State(&'static str),
+    /// There is no such plan for this tenant.
+    NoSuchPlan,
+    /// The plan has no price for this interval in the subscription's currency.
+    NoSuchPrice,
+    /// The number of seats is none.
+    Quantity,
+    /// The plan is not sold by seat.
+    NotPerSeat,
+    /// It is what there is.
+    Same,
+}
+
+impl Refusal {
+    /// The field of the form; none where it is not about a field.
+    pub fn field(self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchPlan | Self::Same => Some("plan"),
+            Self::NoSuchPrice => Some("interval"),
+            Self::Quantity | Self::NotPerSeat => Some("quantity"),
+            Self::NoSubscription | Self::UnknownPlan | Self::State(_) => None,
+        }
+    }
+
+    /// The text that says it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::NoSubscription => "change-no-subscription",
+            Self::UnknownPlan => "change-unknown-plan",
+            Self::State(key) => key,
+            Self::NoSuchPlan => "checkout-no-such-plan",
+            Self::NoSuchPrice => "checkout-no-such-price",
+            Self::Quantity => "checkout-quantity",
+            Self::NotPerSeat => "checkout-not-per-seat",
+            Self::Same => "change-same",
+        }
+    }
+}
+
+/// What a subscription buys now.
+///
+/// # Errors
+/// The catalogue does not know its price.
+pub fn bought<'a>(subscription: &Subscription, offer: &'a Offer) -> Result<Bought<'a>, Refusal> {
+    let id = subscription.price_id.as_deref().ok_or(Refusal::UnknownPlan)?;
+    let plan = offer.plan_of_price(id).ok_or(Refusal::UnknownPlan)?;
+    let price = plan.prices.iter().find(|price| price.id == id).ok_or(Refusal::UnknownPlan)?;
+    Ok(Bought { plan, price, quantity: subscription.quantity })
+}
+
+/// What it would buy after the wish. `ids` are the tenant's, ours and the host's.
+///
+/// # Errors
+/// It is not for sale to this tenant, or it is what there is.
+pub fn wanted<'a>(
+    wish: &Wish,
+    now: &Bought<'_>,
+    currency: Currency,
+    offer: &'a Offer,
+    ids: &[&str],
+) -> Result<Bought<'a>, Refusal> {
+    let plan = offer.plan_for_sale(&wish.plan, ids).ok_or(Refusal::NoSuchPlan)?;
+    let interval: Interval = wish.interval.parse().map_err(|_| Refusal::NoSuchPrice)?;
+    let price = plan.price(interval, currency).ok_or(Refusal::NoSuchPrice)?;
+    let asked = wish.quantity.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let quantity = match asked {
+        None if plan.facts.per_seat => now.quantity,
+        None => 1,
+        Some(text) => text.parse().map_err(|_| Refusal::Quantity)?,
+    };
+    match quantity {
+        1 => {}
+        2..=MAX_QUANTITY if plan.facts.per_seat => {}
+        2..=MAX_QUANTITY => return Err(Refusal::NotPerSeat),
+        _ => return Err(Refusal::Quantity),
+    }
+    if (price.id.as_str(), quantity) == (now.price.id.as_str(), now.quantity) {
+        return Err(Refusal::Same);
+    }
+    Ok(Bought { plan, price, quantity })
+}
+
+/// Whether the state of a subscription lets it change.
+///
+/// # Errors
+/// What has to be done first.
+pub fn may_change(subscription: &Subscription) -> Result<(), Refusal> {
+    match subscription.status {
+        SubscriptionStatus::Active | SubscriptionStatus::Trialing => {}
+        SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid | SubscriptionStatus::Incomplete => {
+            return Err(Refusal::State("change-pay-first"));
+        }
+        SubscriptionStatus::Paused => return Err(Refusal::State("change-paused")),
+        SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired => {
+            return Err(Refusal::NoSubscription);
+        }
+        SubscriptionStatus::Other(_) => return Err(Refusal::UnknownPlan),
+    }
+    if subscription.cancel_at.is_some() {
+        return Err(Refusal::State("change-ending"));
+    }
+    if subscription.pending_update {
+        return Err(Refusal::State("change-waiting"));
+    }
+    match subscription.collection {
+        Collection::On => Ok(()),
+        Collection::Paused(_) => Err(Refusal::State("change-paused")),
+    }
+}
+
+/// When a change takes effect: more at once, less at the end of the period.
+///
+/// More is a plan that stands higher on the pricing page, a longer interval of the same plan, or more seats, in this order.
+/// Plans that stand equal are compared by what a year of them costs.
+pub fn timing(
+    from: &Bought<'_>,
+    to: &Bought<'_>,
+    currency: Currency,
+    period_end: Option<Timestamp>,
+) -> Timing {
+    let rank = if from.plan.product_id == to.plan.product_id {
+        to.price.interval.cmp(&from.price.interval).then(to.quantity.cmp(&from.quantity))
+    } else {
+        let stand = to.plan.facts.position.cmp(&from.plan.facts.position);
+        stand.then_with(|| cost_of_a_year(to, currency).cmp(&cost_of_a_year(from, currency)))
+    };
+    match (rank, period_end) {
+        (Ordering::Less, Some(end)) => Timing::PeriodEnd(end.as_second()),
+        _ => Timing::Now,
+    }
+}
+
+/// In minor units; for comparing alone.
+fn cost_of_a_year(bought: &Bought<'_>, currency: Currency) -> i128 {
+    let times = match bought.price.interval {
+        Interval::Day => 365,
+        Interval::Week => 52,
+        Interval::Month => 12,
+        Interval::Year => 1,
+    };
+    let unit = bought.price.amount(currency).map_or(0, |money| i128::from(money.minor));
+    unit * i128::from(bought.quantity) * times / i128::from(bought.price.interval_count.max(1))
+}
+
+/// A limit that the change moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitChange {
+    /// The metric's id.
+    pub metric: String,
+    /// Before; none where the plan does not have it.
+    pub from: Option<Limit>,
+    /// After.
+    pub to: Option<Limit>,
+    /// How much is in use now.
+    pub used: i64,
+}
+
+impl LimitChange {
+    /// More is in use than the plan will allow: it must be reduced first, or by then.
+    pub fn is_exceeded(&self) -> bool {
+        self.to.map_or(Some(0), |limit| limit.limit).is_some_and(|most| self.used > most)
+    }
+}
+
+/// What else a change changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Features that come.
+    pub gained: Vec<String>,
+    /// Features that go.
+    pub lost: Vec<String>,
+    /// Limits that move, or are exceeded.
+    pub limits: Vec<LimitChange>,
+}
+
+/// Compares two plans against what is in use, by metric.
+pub fn difference(from: &Plan, to: &Plan, used: &BTreeMap<String, i64>) -> Difference {
+    let without = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|feature| !those.contains(feature)).cloned().collect()
+    };
+    let mut metrics: Vec<&String> = from.facts.limits.keys().chain(to.facts.limits.keys()).collect();
+    metrics.sort();
+    metrics.dedup();
+    let limits = metrics.into_iter().map(|metric| LimitChange {
+        metric: metric.clone(),
+        from: from.facts.limits.get(metric).copied(),
+        to: to.facts.limits.get(metric).copied(),
+        used: used.get(metric).copied().unwrap_or_default(),
+    });
+    Difference {
+        gained: without(&to.facts.features, &from.facts.features),
+        lost: without(&from.facts.features, &to.facts.features),
+        limits: limits.filter(|limit| limit.from != limit.to || limit.is_exceeded()).collect(),
+    }
+}
