@@ -15,7 +15,9 @@ use crate::stripe::Stripe;
 use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
-use crate::{auth, catalog, invoices, subscription, tenants, usage, web, webhooks};
+use crate::{
+    auth, cancel, catalog, change, checkout, invoices, subscription, tenants, usage, web, webhooks,
+};
 
 /// The running portal. Cloning is cheap.
 #[derive(Clone)]
@@ -88,6 +90,9 @@ pub fn pages() -> Router<App> {
         .merge(auth::web::router())
         .merge(tenants::web::router())
         .merge(catalog::web::router())
+        .merge(cancel::router())
+        .merge(change::router())
+        .merge(checkout::router())
         .merge(subscription::web::router())
         .merge(invoices::web::router())
         .merge(usage::web::router())

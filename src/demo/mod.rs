@@ -1,1 +1,194 @@
-//! The demo: seeds, people, time machine.
+//! The demo: the real portal on a database of its own, a Stripe sandbox beside it, companies in every state, and a time
+//! machine that moves both.
+//!
+//! Nothing here takes a shortcut into the portal's rows of money: the companies subscribe, pay and fail in the sandbox, and
+//! the portal learns of it from signed webhooks, as it would from Stripe.
+
+mod control;
+pub use control::Control;
+mod seeds;
+pub mod web;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Extension;
+use jiff::{Timestamp, ToSpan as _};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::app::{self, App};
+use crate::catalog::policy::Catalog;
+use crate::catalog::setup;
+use crate::cli::{Failure, say};
+use crate::clock::{Clock, from_seconds};
+use crate::config::{Config, WebhookSecrets};
+use crate::db::Db;
+use crate::id;
+use crate::sandbox::{self, Sandbox};
+use crate::stripe::{Stripe, StripeConfig};
+use crate::web::Site;
+use crate::{sync, worker};
+
+/// How long before today the demo's history begins.
+const HISTORY_DAYS: i64 = 100;
+
+/// A demo that is put together: the sandbox runs, the portal is ready to serve.
+pub struct Demo {
+    app: App,
+    sandbox: Sandbox,
+    machine: Arc<TimeMachine>,
+    folder: PathBuf,
+}
+
+/// Moves the portal's time and the sandbox's together.
+#[derive(Debug)]
+pub struct TimeMachine {
+    control: Control,
+    clock: Clock,
+    /// One journey at a time.
+    busy: Mutex<()>,
+    /// Companies and people, in the order of the page. Filled by the seeds.
+    cast: std::sync::OnceLock<Vec<seeds::Company>>,
+}
+
+/// How far to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// 24 hours.
+    Day,
+    /// A month of the calendar.
+    Month,
+    /// To the next thing that is due in the sandbox.
+    Next,
+    /// To that moment.
+    To(Timestamp),
+}
+
+impl TimeMachine {
+    /// Goes there; what is due on the way has happened and was told by webhooks when it returns. False: nothing is due.
+    ///
+    /// # Errors
+    /// The sandbox did not answer.
+    pub async fn travel(&self, app: &App, step: Step) -> Result<bool, Failure> {
+        let _one = self.busy.lock().await;
+        let now = self.clock.now();
+        let arrived = match step {
+            Step::Day => self.control.advance(now + 24.hours()).await?,
+            Step::Month => {
+                let later = now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(1.month())?;
+                self.control.advance(later.timestamp()).await?
+            }
+            Step::To(at) => self.control.advance(at.max(now)).await?,
+            Step::Next => match self.control.next().await? {
+                Some(at) => at,
+                None => return Ok(false),
+            },
+        };
+        self.clock.travel_to(arrived);
+        self.control.idle().await?;
+        worker::settle(app).await;
+        Ok(true)
+    }
+
+    /// Makes a customer's card behave like another test card.
+    ///
+    /// # Errors
+    /// The sandbox did not answer, or the customer has no card.
+    pub async fn card(&self, customer: &str, number: &str) -> Result<(), Failure> {
+        self.control.card(customer, number).await
+    }
+
+    /// Companies and people to sign in as.
+    pub fn cast(&self) -> &[seeds::Company] {
+        self.cast.get().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Starts the sandbox and puts the portal together.
+///
+/// # Errors
+/// An address is taken, or the temporary folder cannot be written.
+pub async fn start(portal: SocketAddr, sandbox: SocketAddr) -> Result<Demo, Failure> {
+    let begins = from_seconds(Clock::system().wall().as_second() - HISTORY_DAYS * 86_400);
+    let clock = Clock::system_from(begins);
+    let secret = format!("whsec_{}", id::random_text());
+    let config = sandbox::Config {
+        webhook_url: Some(format!("http://{portal}/webhooks/stripe")),
+        webhook_secret: Some(secret.clone()),
+        start: Some(begins.as_second()),
+        listen: sandbox,
+        ..sandbox::Config::default()
+    };
+    let sandbox =
+        Sandbox::start(config).await.map_err(|error| format!("cannot listen on {sandbox}: {error}"))?;
+    let base: Url = sandbox.url().parse()?;
+
+    let mut site = Site::new(format!("http://{portal}").parse()?, clock.clone());
+    site.redirect_origins = vec![base.clone()];
+    site.demo = true;
+    let config =
+        Config { site: Arc::new(site), webhook_secrets: WebhookSecrets::new([secret])?, livemode: false };
+    // A test key by its form: a live key cannot get here.
+    let mut stripe = StripeConfig::new("sk_test_demo".parse()?, Some(base.clone()))?;
+    stripe.rate = 1_000;
+
+    let folder = std::env::temp_dir().join(id::random("billing-portal-demo"));
+    std::fs::create_dir(&folder)?;
+    let db = Db::open(&format!("sqlite://{}", folder.join("demo.db").display())).await?;
+    db.migrate().await?;
+    let app = App::new(db, clock.clone(), Stripe::new(stripe)?, config, Catalog::load(None)?);
+    let machine = TimeMachine {
+        control: Control::new(base),
+        clock,
+        busy: Mutex::default(),
+        cast: std::sync::OnceLock::new(),
+    };
+    Ok(Demo { app, sandbox, machine: Arc::new(machine), folder })
+}
+
+/// Serves until `stop` is done; plays the companies' history first, through the served portal.
+///
+/// # Errors
+/// The history could not be played.
+pub async fn serve(demo: Demo, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    let Demo { app, sandbox, machine, folder } = demo;
+    let pages = app::pages().merge(web::router()).layer(Extension(Arc::clone(&machine)));
+    let router = app::furnish(app.clone(), pages);
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            Ok(()) = ended => {}
+        }
+    };
+    let serving = crate::cli::run_portal(app.clone(), listener, router, stop);
+    let playing = async {
+        let played = play(&app, &machine).await;
+        match &played {
+            Ok(()) => say(format_args!(
+                "\nThe demo is ready: open {}demo in a browser. Stop it with Ctrl-C; it keeps nothing.\n\
+                 Stripe's sandbox: {}",
+                app.config.site.public_url,
+                sandbox.url()
+            )),
+            Err(_) => drop(end.send(())), // The server has nothing to show.
+        }
+        played
+    };
+    let ((), played) = tokio::join!(serving, playing);
+    sandbox.stop().await;
+    // The temporary folder is the system's to clean where it cannot be removed.
+    let _ = std::fs::remove_dir_all(&folder);
+    played
+}
+
+async fn play(app: &App, machine: &TimeMachine) -> Result<(), Failure> {
+    setup::run(&app.stripe, &app.catalog, setup::Wish::default()).await?;
+    sync::catalogue(&app.db, &app.stripe).await?;
+    let cast = seeds::play(app, machine).await?;
+    let _ = machine.cast.set(cast);
+    Ok(())
+}

@@ -27,13 +27,22 @@ pub struct Site {
     pub support_email: Option<String>,
     /// Both times.
     pub clock: Clock,
+    /// Every page carries the demo's bar.
+    pub demo: bool,
 }
 
 impl Site {
     /// A site at an address, sending browsers to Stripe's own pages, behind no proxy.
     pub fn new(public_url: Url, clock: Clock) -> Self {
         let redirect_origins = STRIPE_ORIGINS.iter().filter_map(|origin| origin.parse().ok()).collect();
-        Self { public_url, redirect_origins, trusted_proxies: Vec::new(), support_email: None, clock }
+        Self {
+            public_url,
+            redirect_origins,
+            trusted_proxies: Vec::new(),
+            support_email: None,
+            clock,
+            demo: false,
+        }
     }
 
     /// Whether browsers reach it encrypted: decides the names and flags of cookies, and HSTS.

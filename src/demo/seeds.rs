@@ -1,0 +1,294 @@
+//! The companies of the demo and what happened to them.
+
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::{Value, json};
+use stripe_client_core::{RequestBuilder, StripeMethod};
+
+use super::{Step, TimeMachine};
+use crate::app::App;
+use crate::auth::{self, NewUser, Role, UserId};
+use crate::catalog::{self, Interval};
+use crate::checkout;
+use crate::cli::Failure;
+use crate::i18n::Language;
+use crate::stripe::calls::subscriptions::{self, Reason};
+use crate::stripe::{Budget, CustomerId, Key, SubscriptionId};
+use crate::tenants::{self, NewTenant, Tenant};
+
+/// A card that pays, and one that is declined at every charge.
+pub(super) const CARD_THAT_PAYS: &str = "4242424242424242";
+pub(super) const CARD_THAT_FAILS: &str = "4000000000000341";
+
+/// A company to look at.
+#[derive(Clone, Debug)]
+pub struct Company {
+    /// The tenant; none for the operator's own staff.
+    pub tenant: Option<Tenant>,
+    /// Its name.
+    pub name: &'static str,
+    /// The key of the words that tell its story.
+    pub story: &'static str,
+    /// Who can be signed in as.
+    pub people: Vec<Person>,
+}
+
+/// Somebody to be.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The user's id.
+    pub user: UserId,
+    /// The name.
+    pub name: &'static str,
+    /// The role in the company; none for staff.
+    pub role: Option<Role>,
+}
+
+struct Script {
+    name: &'static str,
+    domain: &'static str,
+    language: &'static str,
+    time_zone: &'static str,
+    story: &'static str,
+    people: &'static [(&'static str, &'static str, Role)],
+    plan: Option<(&'static str, &'static str)>,
+    acts: &'static [(Ago, Act)],
+}
+
+/// How long before today.
+#[derive(Clone, Copy)]
+struct Ago {
+    months: i64,
+    days: i64,
+}
+
+#[derive(Clone, Copy)]
+enum Act {
+    Subscribe { trial_days: u32 },
+    CardFails,
+    CancelAtEnd,
+    CancelNow,
+}
+
+const fn ago(months: i64, days: i64) -> Ago {
+    Ago { months, days }
+}
+
+const SCRIPTS: &[Script] = &[
+    Script {
+        name: "Acorn Studio",
+        domain: "acorn.example",
+        language: "en",
+        time_zone: "Europe/London",
+        story: "demo-free",
+        people: &[("Ada Palmer", "ada", Role::Owner)],
+        plan: None,
+        acts: &[],
+    },
+    Script {
+        name: "Birch & Sons",
+        domain: "birch.example",
+        language: "en",
+        time_zone: "Europe/Berlin",
+        story: "demo-active",
+        people: &[
+            ("Bruno Lang", "bruno", Role::Owner),
+            ("Bea Roth", "bea", Role::Supervisor),
+            ("Ben Ott", "ben", Role::Operator),
+        ],
+        plan: Some(("professional", "month")),
+        acts: &[(ago(3, 5), Act::Subscribe { trial_days: 0 })],
+    },
+    Script {
+        name: "Cedro Labs",
+        domain: "cedro.example",
+        language: "es",
+        time_zone: "Europe/Madrid",
+        story: "demo-trial",
+        people: &[("Carmen Vidal", "carmen", Role::Owner), ("Celia Mora", "celia", Role::Admin)],
+        plan: Some(("professional", "month")),
+        acts: &[(ago(0, 10), Act::Subscribe { trial_days: 14 })],
+    },
+    Script {
+        name: "Dune Media",
+        domain: "dune.example",
+        language: "en",
+        time_zone: "America/New_York",
+        story: "demo-past-due",
+        people: &[("Dora Klein", "dora", Role::Owner)],
+        plan: Some(("starter", "month")),
+        acts: &[(ago(2, 3), Act::Subscribe { trial_days: 0 }), (ago(0, 20), Act::CardFails)],
+    },
+    Script {
+        name: "Elm Logistics",
+        domain: "elm.example",
+        language: "en",
+        time_zone: "UTC",
+        story: "demo-canceling",
+        people: &[("Emil Novak", "emil", Role::Owner)],
+        plan: Some(("starter", "month")),
+        acts: &[(ago(1, 12), Act::Subscribe { trial_days: 0 }), (ago(0, 4), Act::CancelAtEnd)],
+    },
+    Script {
+        name: "Fjord Travel",
+        domain: "fjord.example",
+        language: "en",
+        time_zone: "Europe/Oslo",
+        story: "demo-canceled",
+        people: &[("Freya Lund", "freya", Role::Owner)],
+        plan: Some(("starter", "month")),
+        acts: &[(ago(2, 1), Act::Subscribe { trial_days: 0 }), (ago(0, 7), Act::CancelNow)],
+    },
+    Script {
+        name: "Ginkgo Health",
+        domain: "ginkgo.example",
+        language: "en",
+        time_zone: "Europe/Zurich",
+        story: "demo-yearly",
+        people: &[("Gita Rao", "gita", Role::Owner)],
+        plan: Some(("enterprise", "year")),
+        acts: &[(ago(2, 20), Act::Subscribe { trial_days: 0 })],
+    },
+];
+
+/// Founds the companies and plays their history up to today.
+///
+/// # Errors
+/// The sandbox or the database did not do its part.
+pub(super) async fn play(app: &App, machine: &TimeMachine) -> Result<Vec<Company>, Failure> {
+    let today = app.clock.wall();
+    let mut cast = Vec::new();
+    for script in SCRIPTS {
+        cast.push(found(app, script).await?);
+    }
+    cast.push(staff(app).await?);
+    let mut acts = Vec::new();
+    for (script, company) in SCRIPTS.iter().zip(&cast) {
+        for (ago, act) in script.acts {
+            if let Some(tenant) = &company.tenant {
+                acts.push((before(today, *ago)?, *act, script, tenant.clone()));
+            }
+        }
+    }
+    acts.sort_by_key(|(at, ..)| *at);
+    for (at, act, script, tenant) in acts {
+        machine.travel(app, Step::To(at)).await?;
+        perform(app, machine, act, script, &tenant).await?;
+    }
+    machine.travel(app, Step::To(today)).await?;
+    Ok(cast)
+}
+
+fn before(today: Timestamp, ago: Ago) -> Result<Timestamp, Failure> {
+    let then =
+        today.to_zoned(jiff::tz::TimeZone::UTC).checked_sub(ago.months.months().days(ago.days).hours(2))?;
+    Ok(then.timestamp())
+}
+
+/// Makes a company and its people.
+async fn found(app: &App, script: &Script) -> Result<Company, Failure> {
+    let now = app.clock.now();
+    let billing = format!("billing@{}", script.domain).parse()?;
+    let language = Language::from_tag(script.language).unwrap_or_default();
+    let tenant = NewTenant::new(script.name, billing)?.language(language).time_zone(script.time_zone)?;
+    let mut tx = app.db.write().await?;
+    let tenant = tenants::store::create(&mut tx, &tenant, now).await??;
+    let mut people = Vec::new();
+    for (name, account, role) in script.people {
+        let user = NewUser::new(format!("{account}@{}", script.domain).parse()?, name)?;
+        let user = auth::store::create(&mut tx, &user, now).await??;
+        auth::store::join(&mut tx, &tenant.id, &user.id, *role, now).await?;
+        people.push(Person { user: user.id, name, role: Some(*role) });
+    }
+    tx.commit().await?;
+    Ok(Company { tenant: Some(tenant), name: script.name, story: script.story, people })
+}
+
+/// The operator's own people, who belong to no tenant.
+async fn staff(app: &App) -> Result<Company, Failure> {
+    let name = "Sam Reyes";
+    let user = NewUser::new("sam@portal.example".parse()?, name)?.staff(true);
+    let mut tx = app.db.write().await?;
+    let user = auth::store::create(&mut tx, &user, app.clock.now()).await??;
+    tx.commit().await?;
+    let people = vec![Person { user: user.id, name, role: None }];
+    Ok(Company { tenant: None, name: "Billing portal", story: "demo-staff", people })
+}
+
+async fn perform(
+    app: &App,
+    machine: &TimeMachine,
+    act: Act,
+    script: &Script,
+    tenant: &Tenant,
+) -> Result<(), Failure> {
+    let customer = checkout::customer(app, tenant, tenant.language, Budget::work()).await?;
+    match act {
+        Act::Subscribe { trial_days } => subscribe(app, script, tenant, &customer, trial_days).await,
+        Act::CardFails => machine.card(customer.as_str(), CARD_THAT_FAILS).await,
+        Act::CancelAtEnd => {
+            let reason = Reason { feedback: Some("unused".into()), comment: None };
+            let id = subscription(app, &customer).await?;
+            subscriptions::cancel_at_period_end(&app.stripe, &id, &reason, &Key::random(), Budget::work())
+                .await?;
+            Ok(())
+        }
+        Act::CancelNow => {
+            let reason = Reason { feedback: Some("too_expensive".into()), comment: None };
+            let id = subscription(app, &customer).await?;
+            subscriptions::cancel_now(&app.stripe, &id, &reason, false, Budget::work()).await?;
+            Ok(())
+        }
+    }
+}
+
+/// Subscribes as the customer's card would on the payment page: the card is attached, then the subscription made.
+async fn subscribe(
+    app: &App,
+    script: &Script,
+    tenant: &Tenant,
+    customer: &CustomerId,
+    trial_days: u32,
+) -> Result<(), Failure> {
+    let (slug, interval) = script.plan.ok_or("the script names no plan")?;
+    let interval: Interval = interval.parse()?;
+    let currency = app.catalog.currency;
+    let offer = catalog::store::offer(&mut app.db.read().await?).await?;
+    let plan = offer.plan_for_sale(slug, &[]).ok_or("the plan is not for sale")?;
+    let price = plan.price(interval, currency).ok_or("the plan has no such price")?;
+    let mut items = vec![json!({ "price": price.id })];
+    items.extend(
+        offer
+            .metered
+            .iter()
+            .filter_map(|metered| metered.price(interval, currency))
+            .map(|price| json!({ "price": price.id })),
+    );
+
+    let card =
+        post(app, "/payment_methods/pm_card_visa/attach", json!({ "customer": customer.as_str() })).await?;
+    let card = card["id"].as_str().ok_or("the card has no id")?;
+    let address =
+        json!({ "line1": "1 Harbour Street", "city": "Berlin", "postal_code": "10115", "country": "DE" });
+    let settings = json!({ "invoice_settings": { "default_payment_method": card }, "address": address });
+    post(app, &format!("/customers/{customer}"), settings).await?;
+    let mut new = json!({
+        "customer": customer.as_str(),
+        "items": items,
+        "automatic_tax": { "enabled": true },
+        "metadata": { "tenant_id": tenant.id.as_str() },
+    });
+    if trial_days > 0 {
+        new["trial_period_days"] = trial_days.into();
+    }
+    post(app, "/subscriptions", new).await.map(drop)
+}
+
+async fn subscription(app: &App, customer: &CustomerId) -> Result<SubscriptionId, Failure> {
+    let all = subscriptions::of_customer(&app.stripe, customer, Budget::work()).await?.value;
+    Ok(all.into_iter().next().ok_or("the customer has no subscription")?.id)
+}
+
+async fn post(app: &App, path: &str, form: Value) -> Result<Value, Failure> {
+    let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
+    Ok(app.stripe.call::<Value>(request, Some(&Key::random()), Budget::work()).await?.value)
+}
