@@ -9,7 +9,7 @@ use super::{Proration, cycle, invoices, schedules};
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::form::Params;
 use crate::sandbox::json::{Json, public};
-use crate::sandbox::objects::{customers, subscriptions};
+use crate::sandbox::objects::{customers, subscription_wishes};
 use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
 
@@ -46,7 +46,7 @@ fn rehearsed(state: &mut State, params: &Params<'_>) -> Answer {
         state.customer(sub.text("customer"), "customer")?;
         suppose(state, params, sub.text("customer"))?;
         adjust(state, params, &id)?;
-        let change = subscriptions::read_change(state, &details, &sub)?;
+        let change = subscription_wishes::read_change(state, &details, &sub)?;
         let invoice = change::apply(state, &id, &change)?;
         ends(state, &details, &id)?;
         return match invoice {
@@ -60,7 +60,7 @@ fn rehearsed(state: &mut State, params: &Params<'_>) -> Answer {
         None => return Err(ApiError::missing("customer")),
     };
     suppose(state, params, &customer)?;
-    let items = subscriptions::read_wanted(&details)?;
+    let items = subscription_wishes::read_wanted(&details)?;
     if items.is_empty() {
         let only = only_subscription(state, &customer)?;
         return next(state, &only);

@@ -20,6 +20,7 @@ pub(crate) mod products;
 pub(crate) mod promotion_codes;
 pub(crate) mod refunds;
 pub(crate) mod schedules;
+pub(crate) mod subscription_wishes;
 pub(crate) mod subscriptions;
 pub(crate) mod tax_ids;
 pub(crate) mod test_clocks;
