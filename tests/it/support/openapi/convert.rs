@@ -2,27 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-/// What to do with the description's lists of values.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Enums {
-    /// Drop them, but for lists of one value, which tell one object from another.
-    Open,
-    /// Keep them.
-    Closed,
-}
-
 /// The whole document with each schema converted. Answers' objects are closed: a key that the description does not name is
 /// a key that no client of Stripe knows.
-pub(crate) fn to_json_schema(document: &Value, enums: Enums) -> Value {
+pub(crate) fn to_json_schema(document: &Value) -> Value {
     let mut schemas = Map::new();
     for (name, schema) in object(&document["components"]["schemas"]) {
-        schemas.insert(name.clone(), convert(schema, enums));
+        schemas.insert(name.clone(), convert(schema));
     }
     let mut paths = Map::new();
     for (path, methods) in object(&document["paths"]) {
         let mut converted = Map::new();
         for (method, operation) in object(methods) {
-            converted.insert(method.clone(), convert_operation(operation, enums));
+            converted.insert(method.clone(), convert_operation(operation));
         }
         paths.insert(path.clone(), Value::Object(converted));
     }
@@ -48,38 +39,39 @@ pub(crate) fn query_schema(operation: &Value) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-fn convert_operation(operation: &Value, enums: Enums) -> Value {
+fn convert_operation(operation: &Value) -> Value {
     let mut contents = operation.clone();
     let bodies = contents["requestBody"]["content"].as_object_mut().into_iter().flatten();
     for (_, body) in bodies {
-        body["schema"] = convert(&body["schema"], enums);
+        body["schema"] = convert(&body["schema"]);
     }
     for (_, answer) in contents["responses"].as_object_mut().into_iter().flatten() {
         for (_, content) in answer["content"].as_object_mut().into_iter().flatten() {
-            content["schema"] = convert(&content["schema"], enums);
+            content["schema"] = convert(&content["schema"]);
         }
     }
     json!({
-        "query": convert(&query_schema(operation), enums),
+        "query": convert(&query_schema(operation)),
         "requestBody": contents["requestBody"],
         "responses": contents["responses"],
     })
 }
 
-fn convert(schema: &Value, enums: Enums) -> Value {
+fn convert(schema: &Value) -> Value {
     let Some(schema) = schema.as_object() else { return schema.clone() };
     let mut converted = Map::new();
     for (key, value) in schema {
         let value = match key.as_str() {
-            "properties" => Value::Object(
-                object(value).map(|(name, schema)| (name.clone(), convert(schema, enums))).collect(),
-            ),
-            "items" => convert(value, enums),
-            "additionalProperties" if value.is_object() => convert(value, enums),
-            "anyOf" | "oneOf" | "allOf" => {
-                value.as_array().into_iter().flatten().map(|schema| convert(schema, enums)).collect()
+            "properties" => {
+                Value::Object(object(value).map(|(name, schema)| (name.clone(), convert(schema))).collect())
             }
-            "enum" if enums == Enums::Open && value.as_array().is_some_and(|values| values.len() > 1) => {
+            "items" => convert(value),
+            "additionalProperties" if value.is_object() => convert(value),
+            "anyOf" | "oneOf" | "allOf" => {
+                value.as_array().into_iter().flatten().map(|schema| convert(schema)).collect()
+            }
+            // A list of one value tells one object from another; longer ones grow from version to version.
+            "enum" if value.as_array().is_some_and(|values| values.len() > 1) => {
                 continue;
             }
             "type" | "enum" | "required" | "additionalProperties" | "maxLength" | "pattern" | "$ref" => {

@@ -69,7 +69,7 @@ pub(crate) fn coerce(schema: &Value, sent: &Value) -> Value {
 }
 
 /// Whether a value is of the kind that an alternative asks for, looking no deeper than its keys.
-fn fits(schema: &Value, value: &Value) -> bool {
+pub(super) fn fits(schema: &Value, value: &Value) -> bool {
     let listed = schema["enum"].as_array().is_none_or(|values| values.contains(value));
     listed
         && match schema["type"].as_str() {

@@ -7,6 +7,7 @@
 mod convert;
 mod form;
 mod overlay;
+mod values;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,8 +16,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Registry, ValidationError, Validator};
 use serde_json::{Value, json};
-
-use convert::Enums;
 
 /// The address under which the description is registered, so that schemas can point into it.
 const BASE: &str = "https://stripe.invalid/description";
@@ -60,10 +59,9 @@ impl Verdict {
 /// Stripe's API description, ready to judge.
 pub(crate) struct Description {
     document: Value,
-    lenient: Registry<'static>,
-    strict: Registry<'static>,
+    schemas: Registry<'static>,
     operations: Vec<Operation>,
-    validators: Mutex<HashMap<(String, Enums), Arc<Validator>>>,
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
 struct Operation {
@@ -98,18 +96,9 @@ impl Description {
     fn from_openapi(mut document: Value) -> Self {
         overlay::apply(&mut document);
         let operations = operations(&document);
-        let registered = |enums| {
-            let schemas = convert::to_json_schema(&document, enums);
-            let builder = Registry::new().add(BASE, schemas).expect("a valid address");
-            builder.prepare().expect("every reference resolves")
-        };
-        Self {
-            lenient: registered(Enums::Open),
-            strict: registered(Enums::Closed),
-            operations,
-            document,
-            validators: Mutex::default(),
-        }
+        let schemas = Registry::new().add(BASE, convert::to_json_schema(&document)).expect("a valid address");
+        let schemas = schemas.prepare().expect("every reference resolves");
+        Self { schemas, operations, document, validators: Mutex::default() }
     }
 
     /// Judges one exchange: its query and body against the operation's parameters, its answer against the operation's
@@ -191,26 +180,26 @@ impl Description {
     }
 
     fn hold(&self, name: &str, pointer: &str, value: &Value, verdict: &mut Verdict) {
-        let broken = violations(&self.validator(pointer, Enums::Open), value);
+        let broken = violations(&self.validator(pointer), value);
         if !broken.is_empty() {
             verdict.violations.extend(broken.into_iter().map(|violation| format!("{name}: {violation}")));
             return;
         }
-        // Only its lists of values can still be at odds with it.
-        let unlisted = violations(&self.validator(pointer, Enums::Closed), value);
+        let mut unlisted = Vec::new();
+        if let Some(schema) = self.document.pointer(&pointer.replace("%7B", "{").replace("%7D", "}")) {
+            values::unlisted(&self.document, schema, value, "", &mut unlisted);
+        }
         verdict.warnings.extend(unlisted.into_iter().map(|warning| format!("{name}: {warning}")));
     }
 
-    fn validator(&self, pointer: &str, enums: Enums) -> Arc<Validator> {
-        let key = (pointer.to_owned(), enums);
-        if let Some(validator) = self.validators.lock().unwrap().get(&key) {
+    fn validator(&self, pointer: &str) -> Arc<Validator> {
+        if let Some(validator) = self.validators.lock().unwrap().get(pointer) {
             return Arc::clone(validator);
         }
-        let registry = if enums == Enums::Open { &self.lenient } else { &self.strict };
         let schema = json!({ "$ref": format!("{BASE}#{pointer}") });
-        let built = jsonschema::options().with_registry(registry).build(&schema);
+        let built = jsonschema::options().with_registry(&self.schemas).build(&schema);
         let validator = Arc::new(built.unwrap_or_else(|e| panic!("{pointer}: {e}")));
-        self.validators.lock().unwrap().insert(key, Arc::clone(&validator));
+        self.validators.lock().unwrap().insert(pointer.to_owned(), Arc::clone(&validator));
         validator
     }
 
