@@ -1,23 +1,21 @@
 //! What the hosted pages do on behalf of the person in front of them: pay a session, change a card, cancel, pay an invoice.
 //!
-//! The pages hold an [`engine::Handle`](super::engine::Handle) and call these within its `run`; they read objects with
-//! [`session`], [`invoice`] and the like, as the API shows them.
+//! The pages hold an [`engine::Handle`](super::engine::Handle) and call these within its `run`.
 
 use serde_json::{Value, json};
 
-use super::billing::change::{Change, Edit, Trial};
 use super::billing::payments::{self, Outcome, Presence};
-use super::billing::{PaymentBehavior, Proration, cycle, discounts, end, invoices, subscribe};
+use super::billing::{PaymentBehavior, cycle, discounts, end, invoices, subscribe};
 use super::cards::{self, Behavior, Decline};
 use super::errors::{Answer, ApiError};
-use super::json::{Json, public};
+use super::json::Json;
 use super::objects::payment_methods::{self, Holder};
-use super::objects::{checkout, customers, promotion_codes, subscriptions, tax_ids};
+use super::objects::{checkout, customers, promotion_codes, tax_ids};
 use super::state::State;
 use super::store::Kind;
 
-/// A card as it was typed in, and who pays.
-#[derive(Debug, Clone, Default)]
+/// A card as it was typed in, and who pays. No `Debug`: a number must not come into a log.
+#[derive(Clone, Default)]
 pub(crate) struct CardInput {
     /// The number; only Stripe's test numbers are taken.
     pub(crate) number: String,
@@ -37,71 +35,9 @@ pub(crate) struct CardInput {
     pub(crate) authenticated: bool,
 }
 
-/// How a page's attempt to pay or to save a card ended.
-#[derive(Debug, Clone)]
-pub(crate) enum Refusal {
-    /// The card was refused, or something typed is wrong: Stripe's code and words for the customer.
-    Declined {
-        /// Stripe's code.
-        code: String,
-        /// Words for the customer.
-        message: String,
-    },
-    /// The bank asks the holder to authenticate: ask, then call again with `authenticated`.
-    NeedsAuthentication,
-}
-
-impl From<ApiError> for Refusal {
-    fn from(error: ApiError) -> Self {
-        let code = error.field("code").to_owned();
-        match code.as_str() {
-            "subscription_payment_intent_requires_action" | "invoice_payment_intent_requires_action" => {
-                Self::NeedsAuthentication
-            }
-            _ => Self::Declined { code, message: error.field("message").to_owned() },
-        }
-    }
-}
-
 /// Where the browser goes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Redirect(pub(crate) String);
-
-/// A checkout session as the API shows it, with `line_items`.
-pub(crate) fn session(state: &State, id: &str) -> Answer {
-    let session = state.need(Kind::Session, id, "id")?;
-    let mut shown = public(&session);
-    shown["line_items"] = session.note("line_items").clone();
-    Ok(shown)
-}
-
-/// An invoice as the API shows it.
-pub(crate) fn invoice(state: &State, id: &str) -> Answer {
-    Ok(public(&*state.need(Kind::Invoice, id, "id")?))
-}
-
-/// A customer as the API shows it.
-pub(crate) fn customer(state: &State, id: &str) -> Answer {
-    Ok(public(&*state.need(Kind::Customer, id, "id")?))
-}
-
-/// A portal session with its configuration in place of the id.
-pub(crate) fn portal(state: &State, id: &str) -> Answer {
-    let mut session = public(&*state.need(Kind::PortalSession, id, "id")?);
-    session["configuration"] = public(&state.find(Kind::PortalConfiguration, session.text("configuration")));
-    Ok(session)
-}
-
-/// A customer's subscriptions, invoices, payment methods or tax ids, newest first.
-pub(crate) fn of_customer(state: &State, kind: Kind, customer: &str) -> Vec<Value> {
-    let own = state.store.all(kind).rev().filter(|object| object.text("customer") == customer);
-    own.map(|object| public(object)).collect()
-}
-
-/// Any object as the API shows it; `Null` when there is none.
-pub(crate) fn object(state: &State, kind: Kind, id: &str) -> Value {
-    public(&state.find(kind, id))
-}
 
 /// Puts a promotion code on an open session (or takes it off, with an empty one): the session's amounts follow.
 pub(crate) fn enter_code(state: &mut State, id: &str, code: &str) -> Answer<()> {
@@ -121,23 +57,6 @@ pub(crate) fn enter_code(state: &mut State, id: &str, code: &str) -> Answer<()> 
     checkout::reckon(state, &mut session)?;
     state.store.put(Kind::Session, session);
     Ok(())
-}
-
-/// Supposes an address on an open session, so that its taxes can be shown before it is paid. Nothing is kept.
-pub(crate) fn quote_with_address(state: &mut State, id: &str, address: &Value) -> Answer {
-    let mut session = open_session(state, id)?;
-    state.rehearse(|state| {
-        let customer = match session.maybe_text("customer") {
-            Some(customer) => customer.to_owned(),
-            None => customers::passing(state),
-        };
-        session["customer"] = json!(customer);
-        state.amend(Kind::Customer, &customer, |customer| customer["address"] = address.clone());
-        checkout::reckon(state, &mut session)
-    })?;
-    let mut shown = public(&session);
-    shown["line_items"] = session.note("line_items").clone();
-    Ok(shown)
 }
 
 fn open_session(state: &mut State, id: &str) -> Answer<Value> {
@@ -375,37 +294,6 @@ pub(crate) fn reactivate(state: &mut State, customer: &str, sub: &str) -> Answer
     Ok(())
 }
 
-/// Gives one item of a customer's subscription another price or quantity, prorated as the portal's configuration says
-/// (`none`, `create_prorations`, `always_invoice`).
-pub(crate) fn update_plan(
-    state: &mut State,
-    customer: &str,
-    sub: &str,
-    item: &str,
-    price: Option<&str>,
-    quantity: Option<i64>,
-    proration: &str,
-) -> Answer<()> {
-    let before = own(state, customer, sub)?;
-    let change = Change {
-        edits: vec![Edit {
-            id: Some(item.to_owned()),
-            price: price.map(str::to_owned),
-            quantity,
-            ..Edit::default()
-        }],
-        proration: match proration {
-            "none" => Proration::None,
-            "always_invoice" => Proration::Invoice,
-            _ => Proration::Create,
-        },
-        at: state.at,
-        anchor_now: false,
-        trial: Trial::Unchanged,
-    };
-    subscriptions::carry_out(state, sub, &change, PaymentBehavior::Refuse, &before)
-}
-
 /// Changes a customer's details: the fields given, of `name`, `email`, `phone` and `address`.
 pub(crate) fn update_customer(state: &mut State, customer: &str, fields: &Value) -> Answer<()> {
     state.customer(customer, "customer")?;
@@ -453,8 +341,3 @@ pub(crate) fn pay_invoice(state: &mut State, id: &str, card: Option<&CardInput>)
 
 /// What is said when nothing else is known.
 const DECLINE: Decline = cards::DECLINED;
-
-/// The sandbox's present, in unix seconds.
-pub(crate) fn now(state: &State) -> i64 {
-    state.at
-}

@@ -19,7 +19,7 @@ use super::form::{self, Node, Params};
 use super::idempotency::Kept;
 use super::routes::{self, Call, Route};
 use super::state::Cause;
-use super::{API_VERSION, control, expand};
+use super::{API_VERSION, control, expand, pages};
 
 /// The largest body taken, in bytes.
 const BODY: usize = 1024 * 1024;
@@ -28,6 +28,7 @@ const BODY: usize = 1024 * 1024;
 pub(crate) fn router(handle: Handle) -> Router {
     Router::new()
         .nest("/_sandbox", control::router())
+        .merge(pages::router())
         .fallback(api)
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(handle)

@@ -18,7 +18,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-#[expect(dead_code, reason = "the hosted pages call these")]
 mod actions;
 mod billing;
 mod cards;
@@ -37,6 +36,8 @@ mod ids;
 mod json;
 mod list;
 mod objects;
+mod pages;
+mod pdf;
 mod routes;
 mod server;
 mod settings;

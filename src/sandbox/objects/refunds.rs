@@ -46,7 +46,7 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
     let mut refund = json!({
         "id": state.id("re_"), "object": "refund", "amount": amount, "balance_transaction": null, "charge": charge["id"],
         "created": state.at, "currency": charge["currency"], "customer": charge["customer"], "customer_account": null,
-        "destination_details": { "card": { "reference": null, "reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund" }, "type": "card" },
+        "destination_details": { "card": { "reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund" }, "type": "card" },
         "metadata": {}, "payment_intent": charge["payment_intent"], "payment_method": charge["payment_method"],
         "reason": reason, "receipt_number": null, "source_transfer_reversal": null, "status": "succeeded",
         "transfer_reversal": null,

@@ -73,7 +73,7 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
             "automatic_tax": { "disabled_reason": null, "enabled": sub["automatic_tax"]["enabled"], "liability": null },
             "billing_cycle_anchor": "automatic", "billing_thresholds": null,
             "collection_method": sub["collection_method"], "default_payment_method": sub["default_payment_method"],
-            "default_source": null, "description": null,
+            "description": null,
             "invoice_settings": { "account_tax_ids": null, "days_until_due": null, "issuer": { "type": "self" } },
             "on_behalf_of": null, "transfer_data": null,
         },

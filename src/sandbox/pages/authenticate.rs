@@ -17,7 +17,9 @@ use super::answer::{self, Fields, Frame};
 use super::notice::NoticePage;
 use super::words::Words;
 use super::{checkout, invoice, missing, portal, seller, wallet};
-use crate::sandbox::cards::{self, Behavior};
+use crate::sandbox::actions::CardInput;
+use crate::sandbox::billing::payments;
+use crate::sandbox::cards;
 use crate::sandbox::engine::Handle;
 use crate::sandbox::json::Json as _;
 use crate::sandbox::state::{Cause, State};
@@ -30,39 +32,69 @@ pub(super) fn router() -> Router<Handle> {
 /// The private note's key.
 const NOTE: &str = "bank";
 
-/// Whether the bank wants to be asked before this card is saved or charged: it asks once, some cards always.
-pub(super) fn asked_by(state: &State, card: &str) -> bool {
-    let card = state.find(Kind::PaymentMethod, card);
-    let set_up = card.note("authenticated").as_bool().unwrap_or_default();
-    match card.note("number").as_str().and_then(cards::by_number).map(|card| card.behavior) {
-        Some(Behavior::AlwaysAuthenticates) => true,
-        Some(Behavior::Authenticates) => !set_up,
-        _ => false,
-    }
-}
-
-/// Leaves the card with the bank. Gives the address of the bank's page.
-pub(super) fn begin(state: &mut State, owner: &str, card: &str) -> String {
+/// Leaves a card with the bank: one that was typed, or none for the one on file. Gives the address of the bank's page.
+pub(super) fn begin(state: &mut State, owner: &str, card: Option<&CardInput>) -> String {
     if let Some(kind) = Kind::of_id(owner) {
-        state.amend(kind, owner, |object| object.set_note(NOTE, json!(card)));
+        state.amend(kind, owner, |object| object.set_note(NOTE, card.map_or_else(|| json!({}), pack)));
     }
     format!("/bank/{owner}")
 }
 
-/// What waits for the bank: the object that the card is for, and the card.
+fn pack(card: &CardInput) -> Value {
+    json!({
+        "number": card.number, "exp_month": card.exp_month, "exp_year": card.exp_year, "name": card.name,
+        "email": card.email, "address": card.address, "tax_id": card.tax_id,
+    })
+}
+
+/// The card as it was left, now authenticated; none for the one on file.
+fn unpack(note: &Value) -> Option<CardInput> {
+    let text = |at: &str| note.maybe_text(at).map(str::to_owned);
+    let tax_id = note.look("tax_id");
+    Some(CardInput {
+        number: text("number")?,
+        exp_month: note.int("exp_month"),
+        exp_year: note.int("exp_year"),
+        name: text("name"),
+        email: text("email"),
+        address: note.look("address").clone(),
+        tax_id: tax_id[0]
+            .as_str()
+            .zip(tax_id[1].as_str())
+            .map(|(kind, value)| (kind.to_owned(), value.to_owned())),
+        authenticated: true,
+    })
+}
+
+/// What waits for the bank: the object that is to be paid or changed.
 struct Waiting {
     kind: Kind,
     object: Arc<Value>,
-    card: Arc<Value>,
 }
 
 impl Waiting {
     fn load(state: &State, owner: &str) -> Option<Self> {
         let kind = Kind::of_id(owner)?;
         let object = state.find(kind, owner);
-        let card = state.find(Kind::PaymentMethod, object.note(NOTE).as_str()?);
-        card.is_object().then_some(Self { kind, object, card })
+        object.note(NOTE).is_object().then_some(Self { kind, object })
     }
+
+    /// The card in words.
+    fn card(&self, state: &State, words: Words) -> String {
+        match self.object.note(NOTE).maybe_text("number") {
+            Some(number) => {
+                let brand = cards::by_number(number).map_or("", |card| card.brand);
+                let last4 = number.get(number.len().saturating_sub(4)..).unwrap_or_default();
+                wallet::name(words, &json!({ "card": { "brand": brand, "last4": last4 } }))
+            }
+            None => wallet::name(words, &state.find(Kind::PaymentMethod, &on_file(state, &self.object))),
+        }
+    }
+}
+
+/// The saved card that an invoice is charged to.
+fn on_file(state: &State, invoice: &Value) -> String {
+    payments::method_for(state, invoice).unwrap_or_default()
 }
 
 #[derive(Template)]
@@ -95,7 +127,7 @@ async fn ask(From(handle): From<Handle>, Path(owner): Path<String>, headers: Hea
                 .leading_to(object.text("/flow/after_completion/redirect/return_url")),
             message: words.say(message),
             seller: seller(state),
-            card: wallet::name(words, &waiting.card),
+            card: waiting.card(state, words),
             amount: if charged { words.money(amount, object.text("currency")) } else { String::new() },
             action: format!("/bank/{owner}"),
         };
@@ -113,14 +145,15 @@ async fn decide(
     let decided = handle.run(Cause::default(), |state| {
         let Some(waiting) = Waiting::load(state, &owner) else { return Ok(over(state, &owner, &headers)) };
         state.amend(waiting.kind, &owner, |object| object.set_note(NOTE, Value::Null));
-        let card = waiting.card.id();
-        if passed {
-            state.amend(Kind::PaymentMethod, &card, |card| card.set_note("authenticated", json!(true)));
+        let card = unpack(waiting.object.note(NOTE));
+        if passed && card.is_none() {
+            let saved = on_file(state, &waiting.object);
+            state.amend(Kind::PaymentMethod, &saved, |card| card.set_note("authenticated", json!(true)));
         }
         Ok(match waiting.kind {
-            Kind::Session => checkout::after_bank(state, &owner, &card, passed, &headers),
-            Kind::Invoice => invoice::after_bank(state, &owner, &card, passed, &headers),
-            _ => portal::after_bank(state, &owner, &card, passed, &headers),
+            Kind::Session => checkout::after_bank(state, &owner, card.filter(|_| passed), &headers),
+            Kind::Invoice => invoice::after_bank(state, &owner, card.as_ref(), passed, &headers),
+            _ => portal::after_bank(state, &owner, card.filter(|_| passed), &headers),
         })
     });
     decided.unwrap_or_else(|_| missing(&headers))

@@ -19,14 +19,17 @@ use super::details::{Asked, Details};
 use super::notice::NoticePage;
 use super::wallet::{self, Chosen, Wallet};
 use super::words::Words;
-use super::{authenticate, call, missing, offer, seller, tax_id_type};
-use crate::sandbox::actions;
+use super::{authenticate, missing, offer, seller, tax_id_type};
+use crate::sandbox::actions::{self, CardInput};
 use crate::sandbox::engine::Handle;
-use crate::sandbox::errors::Answer;
+use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::json::Json as _;
 use crate::sandbox::pdf::Total;
 use crate::sandbox::state::{Cause, State};
 use crate::sandbox::store::Kind;
+
+/// A card that pays, for finding out what would be charged.
+const PAYS: &str = "4242424242424242";
 
 pub(super) fn router() -> Router<Handle> {
     Router::new().route("/c/pay/{id}", get(show).post(act))
@@ -165,11 +168,9 @@ impl Session {
         answer::page(status, &page.frame, &page)
     }
 
-    /// The session as it is after a change, answered by its page.
+    /// The page again, with what stands in the way.
     fn again(&self, state: &mut State, sent: &Fields, problems: Vec<Problem>) -> Response {
-        let session = state.find(Kind::Session, self.id());
-        let now = Self { session, words: self.words, seller: self.seller.clone() };
-        now.page(state, StatusCode::UNPROCESSABLE_ENTITY, sent, problems)
+        self.page(state, StatusCode::UNPROCESSABLE_ENTITY, sent, problems)
     }
 
     /// Takes a promotion code.
@@ -178,14 +179,14 @@ impl Session {
         if code.is_empty() {
             return self.again(state, sent, vec![Problem::of("code", self.words.say("promotion-missing"))]);
         }
-        match state.attempt(|state| actions::apply_promotion(state, self.id(), code)) {
+        match state.attempt(|state| actions::enter_code(state, self.id(), code)) {
             Ok(()) => answer::see_other(&format!("/c/pay/{}", self.id())),
             Err(_) => self.again(state, sent, vec![Problem::of("code", self.words.say("promotion-unknown"))]),
         }
     }
 
     fn demote(&self, state: &mut State, sent: &Fields) -> Response {
-        match state.attempt(|state| actions::remove_promotion(state, self.id())) {
+        match state.attempt(|state| actions::enter_code(state, self.id(), "")) {
             Ok(()) => answer::see_other(&format!("/c/pay/{}", self.id())),
             Err(error) => self.again(state, sent, vec![Problem::of_page(error.field("message"))]),
         }
@@ -195,100 +196,86 @@ impl Session {
     fn pay(&self, state: &mut State, sent: &Fields) -> Response {
         let customer = self.customer(state);
         let asked = Asked::by(&self.session, &customer);
-        let details = match Details::read(sent, asked, &customer, self.words) {
-            Ok(details) => details,
-            Err(problems) => return self.again(state, sent, problems),
+        let details = Details::read(sent, asked, self.words);
+        let card = if self.card_needed() {
+            wallet::choose(sent, false, state.clock.now(), self.words)
+        } else {
+            Ok(Chosen::OnFile)
         };
-        let chosen = match self.card(state, sent) {
-            Ok(chosen) => chosen,
-            Err(problems) => return self.again(state, sent, problems),
+        let (details, card) = match (details, card) {
+            (Ok(details), Ok(card)) => (details, card),
+            (details, card) => {
+                let problems = details.err().into_iter().chain(card.err()).flatten().collect();
+                return self.again(state, sent, problems);
+            }
         };
-        if let Err(error) = state.attempt(|state| self.settle(state, &details, asked)) {
-            let field = if error.field("code") == "tax_id_invalid" { "tax_id" } else { "" };
-            let message = if field.is_empty() {
-                error.field("message").to_owned()
-            } else {
-                self.words.say("tax-id-wrong")
-            };
-            return self.again(state, sent, vec![Problem { field, message }]);
-        }
-        let total = state.find(Kind::Session, self.id()).int("amount_total");
+        let input = self.input(details, card, asked, &customer);
+        // What would be charged, by charging it to a card that pays and undoing that.
+        let quoted = match self.quote(state, &input) {
+            Ok(quoted) => quoted,
+            Err(refusal) => return self.again(state, sent, vec![self.problem(&refusal)]),
+        };
+        let total = quoted.session.int("amount_total");
         if sent.get("expected").parse() != Ok(total) {
             let changed = self.words.fill("total-changed", "amount", self.money(total));
-            return self.again(state, sent, vec![Problem::of_page(changed)]);
+            return quoted.again(state, sent, vec![Problem::of_page(changed)]);
         }
-        let Some(chosen) = chosen else { return self.complete(state, None, sent) };
-        match state.attempt(|state| self.make_card(state, &chosen, &details)) {
-            Ok(card) if authenticate::asked_by(state, &card) => {
-                answer::see_other(&authenticate::begin(state, self.id(), &card))
-            }
-            Ok(card) => self.complete(state, Some(&card), sent),
-            Err(refusal) => self.again(state, sent, vec![wallet::refusal(self.words, &refusal)]),
+        self.complete(state, &input, &quoted, sent)
+    }
+
+    /// Everything that the engine needs to know of the payer.
+    fn input(&self, details: Details, card: Chosen, asked: Asked, customer: &Value) -> CardInput {
+        let card = match card {
+            Chosen::New(card) => card,
+            Chosen::OnFile => CardInput::default(),
+        };
+        let tax_id = Some(&details.tax_id).filter(|tax_id| asked.tax_id && !tax_id.is_empty());
+        let tax_id = tax_id.map(|value| (tax_id_type(&details.country, value).to_owned(), value.clone()));
+        CardInput {
+            address: details.address(asked, customer),
+            email: Some(details.email).filter(|email| asked.email && !email.is_empty()),
+            name: if asked.whole_address { Some(details.name) } else { card.name.clone() },
+            tax_id,
+            ..card
         }
     }
 
-    /// The card that was chosen; none where nothing has to be paid and the seller asks for none.
-    fn card(&self, state: &State, sent: &Fields) -> Result<Option<Chosen>, Vec<Problem>> {
-        if !self.card_needed() {
-            return Ok(None);
+    /// The session as it would be once it were paid.
+    fn quote(&self, state: &mut State, input: &CardInput) -> Answer<Self> {
+        let mut input = input.clone();
+        if !input.number.is_empty() {
+            PAYS.clone_into(&mut input.number);
         }
-        let own = wallet::cards_of(state, self.session.text("customer"));
-        wallet::choose(sent, &own, state.clock.now(), self.words).map(Some)
+        let session = state.rehearse(|state| {
+            actions::complete_checkout(state, self.id(), &input)?;
+            Ok(state.find(Kind::Session, self.id()))
+        })?;
+        Ok(Self { session, words: self.words, seller: self.seller.clone() })
+    }
+
+    /// Charges the card and completes the session, or leads to the bank first.
+    fn complete(&self, state: &mut State, input: &CardInput, quoted: &Self, sent: &Fields) -> Response {
+        match state.attempt(|state| actions::complete_checkout(state, self.id(), input)) {
+            Ok(onward) => answer::see_other(&onward.0),
+            Err(refusal) if wallet::wants_bank(&refusal) => {
+                answer::see_other(&authenticate::begin(state, self.id(), Some(input)))
+            }
+            Err(refusal) => quoted.again(state, sent, vec![self.problem(&refusal)]),
+        }
+    }
+
+    /// A refusal in words, at the field that it is about.
+    fn problem(&self, refusal: &ApiError) -> Problem {
+        match refusal.field("code") {
+            "tax_id_invalid" => Problem::of("tax_id", self.words.say("tax-id-wrong")),
+            "customer_tax_location_invalid" => Problem::of("country", self.words.say("country-missing")),
+            _ => wallet::refusal(self.words, refusal),
+        }
     }
 
     fn card_needed(&self) -> bool {
         self.session.text("payment_method_collection") != "if_required"
             || self.session.int("amount_total") > 0
-    }
-
-    fn make_card(&self, state: &mut State, chosen: &Chosen, details: &Details) -> Answer<String> {
-        let billing = [
-            ("billing_details[email]", details.email.as_str()),
-            ("billing_details[address][country]", &details.country),
-            ("billing_details[address][postal_code]", &details.postal_code),
-        ];
-        Ok(wallet::payment_method(state, chosen, &billing)?.id())
-    }
-
-    /// Gives the customer what was typed, and the session the totals that follow from it.
-    fn settle(&self, state: &mut State, details: &Details, asked: Asked) -> Answer<()> {
-        let customer = self.session.text("customer");
-        let mut form = Vec::new();
-        if asked.email {
-            form.push(("email", details.email.as_str()));
-        }
-        if asked.whole_address {
-            form.extend([
-                ("name", details.name.as_str()),
-                ("address[line1]", &details.line1),
-                ("address[city]", &details.city),
-            ]);
-        }
-        if asked.country {
-            form.extend([
-                ("address[country]", details.country.as_str()),
-                ("address[postal_code]", &details.postal_code),
-            ]);
-        }
-        call(state, "POST", &format!("/v1/customers/{customer}"), &form)?;
-        let known = state
-            .store
-            .all(Kind::TaxId)
-            .any(|tax_id| tax_id.text("customer") == customer && tax_id.text("value") == details.tax_id);
-        if asked.tax_id && !details.tax_id.is_empty() && !known {
-            let kind = tax_id_type(&details.country, &details.tax_id);
-            let form = [("type", kind), ("value", details.tax_id.as_str())];
-            call(state, "POST", &format!("/v1/customers/{customer}/tax_ids"), &form)?;
-        }
-        actions::refresh(state, self.id())
-    }
-
-    /// Charges the card and completes the session.
-    fn complete(&self, state: &mut State, card: Option<&str>, sent: &Fields) -> Response {
-        match actions::complete(state, self.id(), card) {
-            Ok(()) => answer::see_other(&self.success_url()),
-            Err(refusal) => self.again(state, sent, vec![wallet::refusal(self.words, &refusal)]),
-        }
     }
 
     fn customer(&self, state: &State) -> Arc<Value> {
@@ -299,16 +286,16 @@ impl Session {
 impl CheckoutPage {
     fn new(state: &mut State, session: &Session, sent: &Fields, problems: Vec<Problem>) -> Self {
         let (object, words) = (&session.session, session.words);
-        let items = offer::items(state, session.id());
-        let trial_days = actions::trial_days(object);
+        let items = offer::items(object);
+        let trial_days = offer::trial_days(state, object);
         let customer = session.customer(state);
         let asked = Asked::by(object, &customer);
-        let mut details = Details::known(&customer).again(sent);
+        let mut details = Details::known(object, &customer).again(sent);
         if details.country.is_empty() {
             words.home().clone_into(&mut details.country);
         }
         let total = object.int("amount_total");
-        let recurring = offer::recurring(&items, words);
+        let recurring = offer::recurring(items, words);
         let names = items.iter().map(|item| item.text("description").to_owned()).collect::<Vec<_>>();
         let name = names.first().cloned().unwrap_or_default();
         let (heading, pay, terms) = match (&recurring, trial_days) {
@@ -340,15 +327,15 @@ impl CheckoutPage {
             heading,
             price,
             price_note,
-            then: offer::then(state, session, &items, trial_days),
+            then: offer::then(state, session, items, trial_days),
             lines: items.iter().map(|item| offer::line(item, trial_days, words)).collect(),
             promotion: offer::promotion(state, session, sent.get("code")),
-            sums: offer::sums(state, session),
+            sums: offer::sums(session),
             tax_by_address: object.flag("/automatic_tax/enabled"),
             asked,
             details,
             card_needed: session.card_needed(),
-            wallet: Wallet::new(state, object.text("customer"), words).again(sent),
+            wallet: Wallet::new(words, None).again(sent),
             action: format!("/c/pay/{}", session.id()),
             expected: total,
             pay,
@@ -357,21 +344,23 @@ impl CheckoutPage {
     }
 }
 
-/// What follows once the bank has let the session be paid, or has not.
+/// What follows once the bank has let the session be paid by a card; none where it has not.
 pub(super) fn after_bank(
     state: &mut State,
     id: &str,
-    card: &str,
-    passed: bool,
+    card: Option<CardInput>,
     headers: &HeaderMap,
 ) -> Response {
     let Some(session) = Session::load(state, id, headers) else { return missing(headers) };
     if let Some(closed) = session.closed() {
         return closed;
     }
-    if passed {
-        return session.complete(state, Some(card), &Fields::default());
+    let none = Fields::default();
+    match card {
+        Some(card) => session.complete(state, &card, &session, &none),
+        None => {
+            let problem = Problem::of_page(session.words.say("authentication-failed"));
+            session.again(state, &none, vec![problem])
+        }
     }
-    let problem = Problem::of_page(session.words.say("authentication-failed"));
-    session.again(state, &Fields::default(), vec![problem])
 }

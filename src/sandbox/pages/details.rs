@@ -1,6 +1,6 @@
 //! Who pays: the part of the Checkout form that is not about the card.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::{Fields, Problem};
 use super::words::Words;
@@ -37,7 +37,7 @@ impl Asked {
         let free =
             session.int("amount_total") == 0 && session.text("payment_method_collection") == "if_required";
         Self {
-            email: customer.maybe_text("email").is_none(),
+            email: customer.maybe_text("email").or(session.maybe_text("customer_email")).is_none(),
             country: whole_address || !free,
             whole_address,
             tax_id: session.flag("/tax_id_collection/enabled"),
@@ -46,11 +46,11 @@ impl Asked {
 }
 
 impl Details {
-    /// What is known of the customer already.
-    pub(super) fn known(customer: &Value) -> Self {
+    /// What is known of the payer already.
+    pub(super) fn known(session: &Value, customer: &Value) -> Self {
         let text = |at: &str| customer.text(at).to_owned();
         Self {
-            email: text("email"),
+            email: customer.maybe_text("email").unwrap_or_else(|| session.text("customer_email")).to_owned(),
             name: text("name"),
             line1: text("/address/line1"),
             postal_code: text("/address/postal_code"),
@@ -82,14 +82,22 @@ impl Details {
         }
     }
 
-    /// Reads what is asked for; what is known already is not asked again.
-    pub(super) fn read(
-        sent: &Fields,
-        asked: Asked,
-        customer: &Value,
-        words: Words,
-    ) -> Result<Self, Vec<Problem>> {
-        let mut details = Self::sent(sent);
+    /// The address as Stripe's object; null where none is asked for, or where only a part is and the customer has one.
+    pub(super) fn address(&self, asked: Asked, customer: &Value) -> Value {
+        let known = customer.look("address").maybe_text("country").is_some();
+        if !asked.country || (known && !asked.whole_address) {
+            return Value::Null;
+        }
+        let given = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+        json!({
+            "city": given(&self.city), "country": given(&self.country), "line1": given(&self.line1), "line2": null,
+            "postal_code": given(&self.postal_code), "state": null,
+        })
+    }
+
+    /// Reads what is asked for.
+    pub(super) fn read(sent: &Fields, asked: Asked, words: Words) -> Result<Self, Vec<Problem>> {
+        let details = Self::sent(sent);
         let mut problems = Vec::new();
         let mut need = |field: &'static str, present: bool, key: &str| {
             if !present {
@@ -99,8 +107,6 @@ impl Details {
         if asked.email {
             let (name, host) = details.email.split_once('@').unwrap_or_default();
             need("email", !name.is_empty() && !host.is_empty(), "email-wrong");
-        } else {
-            customer.text("email").clone_into(&mut details.email);
         }
         if asked.whole_address {
             need("name", !details.name.is_empty(), "name-missing");
@@ -119,16 +125,14 @@ impl Details {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Bytes;
-    use serde_json::json;
-
     use super::*;
+    use axum::body::Bytes;
 
     const ALL: Asked = Asked { email: true, country: true, whole_address: true, tax_id: true };
 
     fn read(form: &'static str, asked: Asked) -> Result<Details, Vec<&'static str>> {
         let sent = Fields::parse(&Bytes::from_static(form.as_bytes()));
-        let read = Details::read(&sent, asked, &json!({ "email": "known@example.com" }), Words::English);
+        let read = Details::read(&sent, asked, Words::English);
         read.map_err(|problems| problems.iter().map(|problem| problem.field).collect())
     }
 
@@ -141,7 +145,19 @@ mod tests {
 
     #[test]
     fn what_is_known_is_not_asked_again() {
-        let asked = Asked { email: false, country: false, whole_address: false, tax_id: false };
-        assert_eq!(read("email=other%40example.com", asked).unwrap().email, "known@example.com");
+        let asked = Asked::by(&json!({ "customer_email": null }), &json!({ "email": "known@example.com" }));
+        assert!(!asked.email && asked.country && !asked.whole_address);
+        assert!(read("country=DE", asked).is_ok());
+    }
+
+    #[test]
+    fn a_part_of_an_address_does_not_overwrite_a_whole_one() {
+        let asked = Asked::by(&json!({}), &json!({ "email": "known@example.com" }));
+        let details = read("country=DE&postal_code=1", asked).unwrap();
+        assert_eq!(
+            details.address(asked, &json!({ "address": { "country": "ES", "line1": "Calle" } })),
+            Value::Null
+        );
+        assert_eq!(details.address(asked, &json!({}))["country"], "DE");
     }
 }

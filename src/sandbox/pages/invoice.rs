@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use super::answer::{self, Fields, Frame, Problem};
 use super::authenticate;
-use super::wallet::{self, Wallet};
+use super::wallet::{self, Chosen, Wallet};
 use super::words::Words;
-use super::{call, missing, seller, sheet};
-use crate::sandbox::billing::payments::{self, Presence};
+use super::{missing, seller, sheet};
+use crate::sandbox::actions::{self, CardInput};
+use crate::sandbox::billing::payments;
 use crate::sandbox::engine::Handle;
 use crate::sandbox::json::Json as _;
 use crate::sandbox::pdf::{self, Sheet};
@@ -83,58 +84,56 @@ async fn pay(
 
 /// Charges the chosen card, or leads to the bank first.
 fn settle(state: &mut State, invoice: &Value, fields: &Fields, words: Words) -> Response {
-    let refused = |state: &State, problems| refuse(state, invoice, fields, words, problems);
     if invoice.text("status") != "open" {
-        return refused(state, vec![Problem::of_page(words.say("invoice-not-payable"))]);
+        return refuse(
+            state,
+            invoice,
+            fields,
+            words,
+            vec![Problem::of_page(words.say("invoice-not-payable"))],
+        );
     }
-    let own = wallet::cards_of(state, invoice.text("customer"));
-    let chosen = match wallet::choose(fields, &own, state.clock.now(), words) {
-        Ok(chosen) => chosen,
-        Err(problems) => return refused(state, problems),
-    };
-    let card = match state.attempt(|state| wallet::payment_method(state, &chosen, &[])) {
-        Ok(card) => card.id(),
-        Err(error) => return refused(state, vec![wallet::refusal(words, &error)]),
-    };
-    if authenticate::asked_by(state, &card) {
-        return answer::see_other(&authenticate::begin(state, &invoice.id(), &card));
+    let on_file = payments::method_for(state, invoice).is_some();
+    match wallet::choose(fields, on_file, state.clock.now(), words) {
+        Ok(Chosen::OnFile) => charge(state, invoice, None, fields, words),
+        Ok(Chosen::New(card)) => charge(state, invoice, Some(&card), fields, words),
+        Err(problems) => refuse(state, invoice, fields, words, problems),
     }
-    charge(state, invoice, &card, words)
 }
 
-/// Attaches the card, as Stripe's page does with a card that paid, and pays.
-fn charge(state: &mut State, invoice: &Value, card: &str, words: Words) -> Response {
-    let (id, customer) = (invoice.id(), invoice.text("customer"));
-    let attached = state.find(Kind::PaymentMethod, card).text("customer") == customer;
-    let ready = match attached {
-        true => Ok(Value::Null),
-        false => {
-            call(state, "POST", &format!("/v1/payment_methods/{card}/attach"), &[("customer", customer)])
+fn charge(
+    state: &mut State,
+    invoice: &Value,
+    card: Option<&CardInput>,
+    fields: &Fields,
+    words: Words,
+) -> Response {
+    let id = invoice.text("id");
+    let refusal = match state.attempt(|state| actions::pay_invoice(state, id, card)) {
+        Ok(()) => return answer::see_other(&format!("/i/{id}?paid=true")),
+        Err(refusal) if wallet::wants_bank(&refusal) => {
+            return answer::see_other(&authenticate::begin(state, id, card));
         }
+        Err(refusal) => refusal,
     };
-    let outcome = ready.map(|_| payments::collect(state, &id, Some(card), Presence::Authenticated));
-    let refusal = match outcome.map(|outcome| outcome.error()) {
-        Ok(None) => return answer::see_other(&format!("/i/{id}?paid=true")),
-        Ok(Some(error)) | Err(error) => error,
-    };
-    let unpaid = state.find(Kind::Invoice, &id);
-    refuse(state, &unpaid, &Fields::default(), words, vec![wallet::refusal(words, &refusal)])
+    let unpaid = state.find(Kind::Invoice, id);
+    refuse(state, &unpaid, fields, words, vec![wallet::refusal(words, &refusal)])
 }
 
 /// What follows once the bank has let the invoice be paid, or has not.
 pub(super) fn after_bank(
     state: &mut State,
     id: &str,
-    card: &str,
+    card: Option<&CardInput>,
     passed: bool,
     headers: &HeaderMap,
 ) -> Response {
     let Some((invoice, words)) = load(state, id, headers) else { return missing(headers) };
-    if passed && invoice.text("status") == "open" {
-        return charge(state, &invoice, card, words);
+    let none = Fields::default();
+    if passed {
+        return charge(state, &invoice, card, &none, words);
     }
-    let problem = if passed { "invoice-not-payable" } else { "authentication-failed" };
-    refuse(state, &invoice, &Fields::default(), words, vec![Problem::of_page(words.say(problem))])
+    refuse(state, &invoice, &none, words, vec![Problem::of_page(words.say("authentication-failed"))])
 }
 
 fn refuse(state: &State, invoice: &Value, fields: &Fields, words: Words, problems: Vec<Problem>) -> Response {
@@ -171,6 +170,7 @@ impl InvoicePage {
         let (id, status, currency) = (invoice.id(), invoice.text("status"), invoice.text("currency"));
         let payable = status == "open" && invoice.int("amount_remaining") > 0;
         let amount = if payable { invoice.int("amount_remaining") } else { invoice.int("total") };
+        let on_file = payments::method_for(state, invoice).map(|card| state.find(Kind::PaymentMethod, &card));
         let title = format!("{} {}", words.say("invoice-title"), sheet::number(invoice, words));
         Self {
             frame: Frame::new(words, title).with_errors(problems),
@@ -185,7 +185,7 @@ impl InvoicePage {
             amount: words.money(amount, currency),
             pdf: format!("/i/{id}/pdf"),
             payable,
-            wallet: Wallet::new(state, invoice.text("customer"), words),
+            wallet: Wallet::new(words, on_file.as_deref()),
             action: format!("/i/{id}"),
             flash: String::new(),
         }

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::checkout::{LineView, Promotion, Session};
 use super::portal::price_text;
 use super::words::Words;
-use super::{call, sheet};
 use crate::sandbox::json::Json as _;
 use crate::sandbox::pdf::Total;
 use crate::sandbox::settings::DAY;
@@ -13,10 +12,15 @@ use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
 
 /// The session's line items.
-pub(super) fn items(state: &mut State, session: &str) -> Vec<Value> {
-    let path = format!("/v1/checkout/sessions/{session}/line_items");
-    let listed = call(state, "GET", &path, &[("limit", "100")]);
-    listed.map(|list| list.items("data").to_vec()).unwrap_or_default()
+pub(super) fn items(session: &Value) -> &[Value] {
+    session.note("line_items").as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The days of the trial that the session gives; 0 for none.
+pub(super) fn trial_days(state: &State, session: &Value) -> i64 {
+    let trial = session.note("data").look("trial");
+    let until = trial.maybe_int("end").map(|end| (end - state.at).max(0) / DAY);
+    trial.maybe_int("days").or(until).unwrap_or_default()
 }
 
 fn metered(item: &Value) -> bool {
@@ -115,7 +119,7 @@ fn meaning(coupon: &Value, words: Words) -> String {
 }
 
 /// The sums under the lines.
-pub(super) fn sums(state: &State, session: &Session) -> Vec<Total> {
+pub(super) fn sums(session: &Session) -> Vec<Total> {
     let (words, object) = (session.words, &session.session);
     let sum = |label: String, amount: i64| Total { label, amount: session.money(amount), strong: false };
     let mut sums = vec![sum(words.say("subtotal"), object.int("amount_subtotal"))];
@@ -123,14 +127,9 @@ pub(super) fn sums(state: &State, session: &Session) -> Vec<Total> {
     if discount != 0 {
         sums.push(sum(words.say("discount"), -discount));
     }
-    let taxes = object.items("/total_details/breakdown/taxes");
     let tax = object.int("/total_details/amount_tax");
-    match taxes {
-        [] if tax == 0 => {}
-        [] => sums.push(sum(words.say("tax"), tax)),
-        taxes => {
-            sums.extend(taxes.iter().map(|tax| sum(sheet::tax_label(state, tax, words), tax.int("amount"))));
-        }
+    if tax != 0 {
+        sums.push(sum(words.say("tax"), tax));
     }
     sums.push(Total { strong: true, ..sum(words.say("total-due-today"), object.int("amount_total")) });
     sums

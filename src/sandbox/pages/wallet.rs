@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::answer::{Fields, Problem};
-use super::call;
 use super::words::Words;
-use crate::sandbox::errors::{Answer, ApiError};
+use crate::sandbox::actions::CardInput;
+use crate::sandbox::errors::ApiError;
 use crate::sandbox::json::Json as _;
 use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
@@ -31,19 +31,12 @@ pub(crate) struct Offer {
     pub(crate) label: String,
 }
 
-/// A card that was chosen. No `Debug`: it holds a number.
+/// A card that was chosen. No `Debug`: it may hold a number.
 pub(crate) enum Chosen {
-    Saved(String),
-    New(Typed),
-}
-
-/// A card as it was typed, or as the chosen test card has it.
-pub(crate) struct Typed {
-    number: String,
-    month: String,
-    year: String,
-    cvc: String,
-    holder: String,
+    /// The one that the customer has saved.
+    OnFile,
+    /// The one that was typed, or the test card in its place.
+    New(CardInput),
 }
 
 /// The test cards that the forms offer; the engine knows more of them by number.
@@ -60,31 +53,24 @@ const TESTS: [&str; 10] = [
     "4000000000000341",
 ];
 
+/// The value of the choice of the saved card.
+const ON_FILE: &str = "on-file";
 /// The value of the choice "a card typed here".
 const TYPED: &str = "typed";
 /// Before the number in the value of a test card's choice.
 const TEST: &str = "test-";
 
 impl Wallet {
-    /// The form as it is first shown: the customer's default card is marked, or the card to be typed.
-    pub(super) fn new(state: &State, customer: &str, words: Words) -> Self {
-        let cards = cards_of(state, customer);
-        let default = state.find(Kind::Customer, customer);
-        let default = default.text("/invoice_settings/default_payment_method");
-        let saved = cards.iter().map(|card| Offer {
-            id: card.id(),
+    /// The form as it is first shown. A saved card, where there is one, is offered first.
+    pub(super) fn new(words: Words, on_file: Option<&Value>) -> Self {
+        let saved = on_file.map(|card| Offer {
+            id: ON_FILE.to_owned(),
             number: String::new(),
             label: describe(words, card),
         });
-        let saved = saved.collect::<Vec<_>>();
-        let chosen =
-            saved.iter().find(|offer| offer.id == default).map_or(TYPED, |offer| &offer.id).to_owned();
-        Self { saved, tests: tests(words), chosen, ..Self::default() }
-    }
-
-    /// For saving a new card: nothing saved is offered.
-    pub(super) fn empty(words: Words) -> Self {
-        Self { tests: tests(words), chosen: TYPED.to_owned(), ..Self::default() }
+        let chosen = if saved.is_some() { ON_FILE } else { TYPED };
+        let saved = saved.into_iter().collect();
+        Self { saved, tests: tests(words), chosen: chosen.to_owned(), ..Self::default() }
     }
 
     /// The form as it was sent, to be shown again; never the security code.
@@ -138,28 +124,26 @@ pub(super) fn describe(words: Words, card: &Value) -> String {
     )
 }
 
-/// Reads the choice. `now` is in unix seconds; `own` are the customer's cards.
-pub(super) fn choose(fields: &Fields, own: &[Value], now: i64, words: Words) -> Result<Chosen, Vec<Problem>> {
+/// Reads the choice. `now` is in unix seconds.
+pub(super) fn choose(fields: &Fields, on_file: bool, now: i64, words: Words) -> Result<Chosen, Vec<Problem>> {
     let choice = fields.get("card");
-    if own.iter().any(|card| card.id() == choice) {
-        return Ok(Chosen::Saved(choice.to_owned()));
+    if on_file && choice == ON_FILE {
+        return Ok(Chosen::OnFile);
     }
-    let (year, _) = year_and_month(now);
     if let Some(number) = choice.strip_prefix(TEST).filter(|number| TESTS.contains(number)) {
-        let year = (year + 4).to_string();
-        let holder = fields.get("holder").to_owned();
-        return Ok(Chosen::New(Typed {
-            number: number.into(),
-            month: "12".into(),
-            year,
-            cvc: "123".into(),
-            holder,
-        }));
+        let (year, _) = year_and_month(now);
+        let expiry = (i64::from(year) + 4, 12);
+        return Ok(Chosen::New(input(fields, number.to_owned(), expiry)));
     }
     typed(fields, now, words).map(Chosen::New)
 }
 
-fn typed(fields: &Fields, now: i64, words: Words) -> Result<Typed, Vec<Problem>> {
+fn input(fields: &Fields, number: String, (exp_year, exp_month): (i64, i64)) -> CardInput {
+    let name = Some(fields.get("holder").to_owned()).filter(|name| !name.is_empty());
+    CardInput { number, exp_month, exp_year, name, ..CardInput::default() }
+}
+
+fn typed(fields: &Fields, now: i64, words: Words) -> Result<CardInput, Vec<Problem>> {
     let mut problems = Vec::new();
     let number = digits(fields.get("number"));
     if number.is_empty() {
@@ -176,45 +160,31 @@ fn typed(fields: &Fields, now: i64, words: Words) -> Result<Typed, Vec<Problem>>
         Some(_) => {}
     }
     let cvc = digits(fields.get("cvc"));
-    if !(3..=4).contains(&cvc.len()) {
+    if !(3..=4).contains(&cvc.len()) || cvc.parse::<u16>().is_err() {
         problems.push(Problem::of("cvc", words.say("card-cvc-wrong")));
     }
     match expiry {
-        Some((year, month)) if problems.is_empty() => {
-            let (month, year) = (month.to_string(), year.to_string());
-            Ok(Typed { number, month, year, cvc, holder: fields.get("holder").to_owned() })
-        }
+        Some((year, month)) if problems.is_empty() => Ok(input(fields, number, (year.into(), month.into()))),
         _ => Err(problems),
     }
 }
 
-/// Makes the chosen card a payment method: the saved one as it is, a new one not yet anyone's.
-pub(super) fn payment_method(state: &mut State, chosen: &Chosen, billing: &[(&str, &str)]) -> Answer<Value> {
-    let card = match chosen {
-        Chosen::Saved(id) => return call(state, "GET", &format!("/v1/payment_methods/{id}"), &[]),
-        Chosen::New(card) => card,
-    };
-    let mut form = vec![
-        ("type", "card"),
-        ("card[number]", card.number.as_str()),
-        ("card[exp_month]", &card.month),
-        ("card[exp_year]", &card.year),
-        ("card[cvc]", &card.cvc),
-        ("billing_details[name]", &card.holder),
-    ];
-    form.extend_from_slice(billing);
-    form.retain(|(_, value)| !value.is_empty());
-    call(state, "POST", "/v1/payment_methods", &form)
+/// Whether a refusal is the bank's wish to be asked.
+pub(super) fn wants_bank(refusal: &ApiError) -> bool {
+    refusal.field("code").ends_with("_payment_intent_requires_action")
 }
 
 /// What to say about a refused card, at its field where it is one field's fault.
 pub(super) fn refusal(words: Words, refusal: &ApiError) -> Problem {
     match refusal.field("code") {
-        "incorrect_number" | "invalid_number" => Problem::of("number", words.say("card-not-a-test-card")),
+        "invalid_expiry_month" | "invalid_expiry_year" => Problem::of("expiry", words.say("card-expired")),
         _ if refusal.field("decline_code") == "test_mode_live_card" => {
             Problem::of("number", words.say("card-not-a-test-card"))
         }
-        _ => Problem::of_page(words.fill("payment-was-declined", "reason", words.decline(refusal))),
+        _ if refusal.status() == 402 => {
+            Problem::of_page(words.fill("payment-was-declined", "reason", words.decline(refusal)))
+        }
+        _ => Problem::of_page(refusal.field("message")),
     }
 }
 
@@ -261,7 +231,7 @@ mod tests {
 
     fn chosen(form: &'static str) -> Result<Chosen, Vec<&'static str>> {
         let fields = Fields::parse(&Bytes::from_static(form.as_bytes()));
-        choose(&fields, &[], NOW, Words::English)
+        choose(&fields, false, NOW, Words::English)
             .map_err(|problems| problems.iter().map(|problem| problem.field).collect())
     }
 
@@ -273,10 +243,7 @@ mod tests {
             "number=4242424242424242&expiry=4%2F2030&cvc=123",
         ] {
             let Ok(Chosen::New(card)) = chosen(form) else { panic!("{form}") };
-            assert_eq!(
-                (card.number.as_str(), card.month.as_str(), card.year.as_str()),
-                ("4242424242424242", "4", "2030")
-            );
+            assert_eq!((card.number.as_str(), card.exp_month, card.exp_year), ("4242424242424242", 4, 2030));
         }
     }
 
@@ -290,10 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn a_test_card_needs_no_typing_and_a_stranger_s_saved_card_is_none() {
-        assert!(matches!(chosen("card=test-4000000000000002"), Ok(Chosen::New(card)) if card.year == "2030"));
+    fn a_test_card_needs_no_typing_and_a_saved_card_must_exist() {
+        assert!(
+            matches!(chosen("card=test-4000000000000002"), Ok(Chosen::New(card)) if card.exp_year == 2030)
+        );
         assert!(chosen("card=test-4111111111111111").is_err());
-        assert!(chosen("card=pm_of_another").is_err());
+        assert!(chosen("card=on-file").is_err());
     }
 
     #[test]

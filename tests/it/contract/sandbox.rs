@@ -73,8 +73,12 @@ impl Account {
 
     /// A customer with a card that behaves as one of Stripe's names says.
     async fn customer(&self, card: &str) -> String {
-        let customer = text(&self.post("/v1/customers", "name=Acme&email=a%40example.com&address[country]=DE").await, "/id");
-        let card = self.post(&format!("/v1/payment_methods/{card}/attach"), &format!("customer={customer}")).await;
+        let customer = text(
+            &self.post("/v1/customers", "name=Acme&email=a%40example.com&address[country]=DE").await,
+            "/id",
+        );
+        let card =
+            self.post(&format!("/v1/payment_methods/{card}/attach"), &format!("customer={customer}")).await;
         let form = format!("invoice_settings[default_payment_method]={}", text(&card, "/id"));
         self.post(&format!("/v1/customers/{customer}"), &form).await;
         customer
@@ -82,7 +86,11 @@ impl Account {
 }
 
 fn text(value: &Value, at: &str) -> String {
-    value.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {at} of {value}")).to_owned()
+    value
+        .pointer(at)
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| panic!("no text at {at} of {value}"))
+        .to_owned()
 }
 
 #[tokio::test]
@@ -100,9 +108,13 @@ async fn the_catalogue_is_as_stripe_describes_it() {
     account.post(&format!("/v1/prices/{price}"), "active=true").await;
     account.get("/v1/products?active=true&limit=10").await;
     account.get(&format!("/v1/products/{product}?expand[]=default_price")).await;
-    account.get("/v1/prices?lookup_keys[]=pro_month&expand[]=data.product&expand[]=data.currency_options").await;
+    account
+        .get("/v1/prices?lookup_keys[]=pro_month&expand[]=data.product&expand[]=data.currency_options")
+        .await;
     let coupon = text(&account.post("/v1/coupons", "percent_off=50&duration=once&name=Half").await, "/id");
-    account.post("/v1/coupons", "amount_off=500&currency=eur&duration=repeating&duration_in_months=3&id=FIVE").await;
+    account
+        .post("/v1/coupons", "amount_off=500&currency=eur&duration=repeating&duration_in_months=3&id=FIVE")
+        .await;
     account.get("/v1/coupons/FIVE").await;
     let form = format!("promotion[type]=coupon&promotion[coupon]={coupon}&code=HALF&max_redemptions=5");
     let code = text(&account.post("/v1/promotion_codes", &form).await, "/id");
@@ -117,7 +129,8 @@ async fn customers_are_as_stripe_describes_them() {
                 &address[line1]=L&address[postal_code]=1&preferred_locales[0]=es&tax_exempt=none&description=D";
     let customer = text(&account.post("/v1/customers", form).await, "/id");
     account.post(&format!("/v1/customers/{customer}"), "name=Acme+GmbH&metadata[tenant]=").await;
-    let tax_id = account.post(&format!("/v1/customers/{customer}/tax_ids"), "type=eu_vat&value=DE123456789").await;
+    let tax_id =
+        account.post(&format!("/v1/customers/{customer}/tax_ids"), "type=eu_vat&value=DE123456789").await;
     account.get(&format!("/v1/customers/{customer}?expand[]=tax_ids&expand[]=subscriptions")).await;
     account.get(&format!("/v1/customers/{customer}/tax_ids")).await;
     account.call("DELETE", &format!("/v1/customers/{customer}/tax_ids/{}", text(&tax_id, "/id")), "").await;
@@ -154,9 +167,13 @@ async fn the_life_of_a_subscription_is_as_stripe_describes_it() {
     account.post("/v1/subscription_schedules", &format!("from_subscription={id}")).await;
     account.get("/v1/subscription_schedules?limit=1").await;
     account.get(&format!("{path}?expand[]=schedule&expand[]=default_payment_method")).await;
-    account.get(&format!("/v1/subscriptions?customer={customer}&status=all&expand[]=data.latest_invoice")).await;
+    account
+        .get(&format!("/v1/subscriptions?customer={customer}&status=all&expand[]=data.latest_invoice"))
+        .await;
     account.call("DELETE", &path, "prorate=true&invoice_now=true").await;
-    account.get("/v1/events?types[0]=customer.subscription.updated&types[1]=customer.subscription.deleted").await;
+    account
+        .get("/v1/events?types[0]=customer.subscription.updated&types[1]=customer.subscription.deleted")
+        .await;
     account.get("/v1/events?limit=100").await;
 }
 
@@ -166,7 +183,8 @@ async fn invoices_and_the_trail_of_the_money_are_as_stripe_describes_them() {
     let price = account.price(2900).await;
     let customer = account.customer("pm_card_visa").await;
     account.post("/v1/subscriptions", &format!("customer={customer}&items[0][price]={price}")).await;
-    let invoices = account.get(&format!("/v1/invoices?customer={customer}&status=paid&expand[]=data.payments")).await;
+    let invoices =
+        account.get(&format!("/v1/invoices?customer={customer}&status=paid&expand[]=data.payments")).await;
     let invoice = text(&invoices, "/data/0/id");
     account.get(&format!("/v1/invoices/{invoice}?expand[]=lines&expand[]=customer")).await;
     let payments = account.get(&format!("/v1/invoice_payments?invoice={invoice}")).await;
@@ -175,7 +193,9 @@ async fn invoices_and_the_trail_of_the_money_are_as_stripe_describes_them() {
     let charges = account.get(&format!("/v1/charges?customer={customer}")).await;
     let charge = text(&charges, "/data/0/id");
     account.get(&format!("/v1/charges/{charge}")).await;
-    let refund = account.post("/v1/refunds", &format!("charge={charge}&amount=500&reason=requested_by_customer")).await;
+    let refund = account
+        .post("/v1/refunds", &format!("charge={charge}&amount=500&reason=requested_by_customer"))
+        .await;
     account.get(&format!("/v1/refunds/{}", text(&refund, "/id"))).await;
     account.get(&format!("/v1/refunds?charge={charge}")).await;
 
@@ -186,7 +206,9 @@ async fn invoices_and_the_trail_of_the_money_are_as_stripe_describes_them() {
     account.get(&format!("/v1/disputes/{dispute}")).await;
     account.post(&format!("/v1/disputes/{dispute}/close"), "").await;
 
-    let form = format!("customer={customer}&items[0][price]={price}&collection_method=send_invoice&days_until_due=30");
+    let form = format!(
+        "customer={customer}&items[0][price]={price}&collection_method=send_invoice&days_until_due=30"
+    );
     let sent = account.post("/v1/subscriptions", &form).await;
     let open = text(&sent, "/latest_invoice");
     if text(&account.get(&format!("/v1/invoices/{open}")).await, "/status") == "draft" {
@@ -221,9 +243,12 @@ async fn checkout_sessions_are_as_stripe_describes_them() {
     );
     let session = account.post("/v1/checkout/sessions", &form).await;
     let (id, page) = (text(&session, "/id"), text(&session, "/url"));
-    let (status, answer) = account.ask("POST", page, "do=pay&card=test-4242424242424242&country=DE&expected=9900").await;
+    let (status, answer) =
+        account.ask("POST", page, "do=pay&card=test-4242424242424242&country=DE&expected=9900").await;
     assert_eq!(status, 303, "{answer}");
-    account.get(&format!("/v1/checkout/sessions/{id}?expand[]=subscription.latest_invoice&expand[]=customer")).await;
+    account
+        .get(&format!("/v1/checkout/sessions/{id}?expand[]=subscription.latest_invoice&expand[]=customer"))
+        .await;
     account.get("/v1/events?limit=100").await;
 }
 
@@ -248,7 +273,8 @@ async fn the_customer_portal_is_as_stripe_describes_it() {
     account.post(&format!("/v1/billing_portal/configurations/{configuration}"), "metadata[a]=b").await;
     account.get("/v1/billing_portal/configurations?active=true").await;
     let customer = account.customer("pm_card_visa").await;
-    let subscription = account.post("/v1/subscriptions", &format!("customer={customer}&items[0][price]={price}")).await;
+    let subscription =
+        account.post("/v1/subscriptions", &format!("customer={customer}&items[0][price]={price}")).await;
     let (id, item) = (text(&subscription, "/id"), text(&subscription, "/items/data/0/id"));
     let flows = [
         String::new(),
@@ -266,7 +292,9 @@ async fn the_customer_portal_is_as_stripe_describes_it() {
         ),
     ];
     for flow in flows {
-        let form = format!("customer={customer}&configuration={configuration}&return_url=http%3A%2F%2Fexample.com{flow}");
+        let form = format!(
+            "customer={customer}&configuration={configuration}&return_url=http%3A%2F%2Fexample.com{flow}"
+        );
         let session = account.post("/v1/billing_portal/sessions", &form).await;
         let (status, page) = account.ask("GET", text(&session, "/url"), "").await;
         assert!(status == 200 || status == 303, "{flow}: {page}");
@@ -281,7 +309,8 @@ async fn metered_usage_is_as_stripe_describes_it() {
                 &customer_mapping[type]=by_id&customer_mapping[event_payload_key]=stripe_customer_id\
                 &value_settings[event_payload_key]=value";
     let meter = text(&account.post("/v1/billing/meters", form).await, "/id");
-    let event = format!("event_name=tokens&identifier=i1&payload[stripe_customer_id]={customer}&payload[value]=42");
+    let event =
+        format!("event_name=tokens&identifier=i1&payload[stripe_customer_id]={customer}&payload[value]=42");
     account.post("/v1/billing/meter_events", &event).await;
     let product = text(&account.post("/v1/products", "name=Tokens&unit_label=token").await, "/id");
     let form = format!(
@@ -292,7 +321,9 @@ async fn metered_usage_is_as_stripe_describes_it() {
     account.post("/v1/subscriptions", &format!("customer={customer}&items[0][price]={price}")).await;
     let now = text(&account.get(&format!("/v1/billing/meters/{meter}")).await, "/id");
     assert_eq!(now, meter);
-    let path = format!("/v1/billing/meters/{meter}/event_summaries?customer={customer}&start_time=1789999980&end_time=1900000020");
+    let path = format!(
+        "/v1/billing/meters/{meter}/event_summaries?customer={customer}&start_time=1789999980&end_time=1900000020"
+    );
     account.get(&path).await;
     account.get("/v1/billing/meters?status=active").await;
     account.post(&format!("/v1/billing/meters/{meter}/deactivate"), "").await;
@@ -302,11 +333,13 @@ async fn metered_usage_is_as_stripe_describes_it() {
 #[tokio::test]
 async fn clocks_endpoints_and_events_are_as_stripe_describes_them() {
     let account = Account::open().await;
-    let clock = text(&account.post("/v1/test_helpers/test_clocks", "frozen_time=1790000000&name=c").await, "/id");
+    let clock =
+        text(&account.post("/v1/test_helpers/test_clocks", "frozen_time=1790000000&name=c").await, "/id");
     let price = account.price(2900).await;
     let customer = text(&account.post("/v1/customers", &format!("test_clock={clock}")).await, "/id");
     let card = account.post("/v1/payment_methods/pm_card_visa/attach", &format!("customer={customer}")).await;
-    let form = format!("customer={customer}&items[0][price]={price}&default_payment_method={}", text(&card, "/id"));
+    let form =
+        format!("customer={customer}&items[0][price]={price}&default_payment_method={}", text(&card, "/id"));
     account.post("/v1/subscriptions", &form).await;
     account.post(&format!("/v1/test_helpers/test_clocks/{clock}/advance"), "frozen_time=1793000000").await;
     account.get(&format!("/v1/test_helpers/test_clocks/{clock}")).await;

@@ -11,14 +11,13 @@ use serde_json::Value;
 
 use super::super::answer::{self, Fields, Frame, Problem};
 use super::super::authenticate;
-use super::super::wallet::{self, Wallet};
+use super::super::wallet::{self, Chosen, Wallet};
 use super::super::{call, missing};
 use super::{Portal, within};
+use crate::sandbox::actions::{self, CardInput};
 use crate::sandbox::engine::Handle;
-use crate::sandbox::errors::Answer;
 use crate::sandbox::json::Json as _;
 use crate::sandbox::state::State;
-use crate::sandbox::store::Kind;
 
 pub(super) fn router() -> Router<Handle> {
     Router::new()
@@ -46,7 +45,7 @@ async fn ask(From(handle): From<Handle>, Path(id): Path<String>, headers: Header
         if !may_add(portal) {
             return missing(&headers);
         }
-        let page = CardPage::new(portal, Wallet::empty(portal.words), Vec::new());
+        let page = CardPage::new(portal, Wallet::new(portal.words, None), Vec::new());
         answer::page(StatusCode::OK, &page.frame, &page)
     })
 }
@@ -62,74 +61,45 @@ async fn add(
         if !may_add(portal) {
             return missing(&headers);
         }
-        let chosen = wallet::choose(&fields, &[], state.clock.now(), portal.words);
-        let saved = chosen.and_then(|chosen| {
-            let saved = state.attempt(|state| {
-                let card = wallet::payment_method(state, &chosen, &[])?.id();
-                if authenticate::asked_by(state, &card) {
-                    let session = portal.session.text("id");
-                    return Ok(Some(authenticate::begin(state, session, &card)));
-                }
-                save(state, portal.customer(), &card)?;
-                Ok(None)
-            });
-            saved.map_err(|error| vec![wallet::refusal(portal.words, &error)])
-        });
-        match saved {
-            Ok(Some(bank)) => answer::see_other(&bank),
-            Ok(None) => portal.done("card-added"),
-            Err(problems) => {
-                let page = CardPage::new(portal, Wallet::empty(portal.words).again(&fields), problems);
-                answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page.frame, &page)
-            }
+        match wallet::choose(&fields, false, state.clock.now(), portal.words) {
+            Ok(Chosen::New(card)) => save(state, portal, &card, &fields),
+            Ok(Chosen::OnFile) => missing(&headers),
+            Err(problems) => again(portal, &fields, problems),
         }
     })
 }
 
-/// What follows once the bank has let a card be saved for a session, or has not.
+/// Saves a card and makes it what coming payments are charged to, or leads to the bank first.
+fn save(state: &mut State, portal: &Portal, card: &CardInput, fields: &Fields) -> Response {
+    match state.attempt(|state| actions::update_payment_method(state, portal.customer(), card)) {
+        Ok(_) => portal.done("card-added"),
+        Err(refusal) if wallet::wants_bank(&refusal) => {
+            answer::see_other(&authenticate::begin(state, portal.session.text("id"), Some(card)))
+        }
+        Err(refusal) => again(portal, fields, vec![wallet::refusal(portal.words, &refusal)]),
+    }
+}
+
+/// What follows once the bank has let a card be saved for a session; none where it has not.
 pub(in super::super) fn after_bank(
     state: &mut State,
     session: &str,
-    card: &str,
-    passed: bool,
+    card: Option<CardInput>,
     headers: &HeaderMap,
 ) -> Response {
     let Some(portal) = Portal::load(state, session, headers) else { return missing(headers) };
-    let saved = if passed { state.attempt(|state| save(state, portal.customer(), card)) } else { Ok(()) };
-    let problem = match saved {
-        Ok(()) if passed => return portal.done("card-added"),
-        Ok(()) => Problem::of_page(portal.words.say("authentication-failed")),
-        Err(error) => wallet::refusal(portal.words, &error),
-    };
-    let page = CardPage::new(&portal, Wallet::empty(portal.words), vec![problem]);
-    answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page.frame, &page)
-}
-
-/// Attaches a card and makes it what coming payments are charged to.
-fn save(state: &mut State, customer: &str, card: &str) -> Answer<()> {
-    call(state, "POST", &format!("/v1/payment_methods/{card}/attach"), &[("customer", customer)])?;
-    make_default(state, customer, card)
-}
-
-/// The default of the customer, and of those subscriptions that have a card of their own.
-fn make_default(state: &mut State, customer: &str, card: &str) -> Answer<()> {
-    let form = [("invoice_settings[default_payment_method]", card)];
-    call(state, "POST", &format!("/v1/customers/{customer}"), &form)?;
-    let own_card = state.store.all(Kind::Subscription).filter(|subscription| {
-        let over = matches!(subscription.text("status"), "canceled" | "incomplete_expired");
-        subscription.text("customer") == customer
-            && !over
-            && subscription.maybe_text("default_payment_method").is_some()
-    });
-    for subscription in own_card.map(|subscription| subscription.id()).collect::<Vec<_>>() {
-        call(
-            state,
-            "POST",
-            &format!("/v1/subscriptions/{subscription}"),
-            &[("default_payment_method", card)],
-        )?;
+    match card {
+        Some(card) => save(state, &portal, &card, &Fields::default()),
+        None => {
+            let problem = Problem::of_page(portal.words.say("authentication-failed"));
+            again(&portal, &Fields::default(), vec![problem])
+        }
     }
-    Ok(())
+}
+
+fn again(portal: &Portal, fields: &Fields, problems: Vec<Problem>) -> Response {
+    let page = CardPage::new(portal, Wallet::new(portal.words, None).again(fields), problems);
+    answer::page(StatusCode::UNPROCESSABLE_ENTITY, &page.frame, &page)
 }
 
 async fn change(
@@ -145,7 +115,7 @@ async fn change(
             return missing(&headers);
         }
         let changed = state.attempt(|state| match fields.get("do") {
-            "default" => make_default(state, portal.customer(), &card).map(|()| "made-default"),
+            "default" => actions::make_default(state, portal.customer(), &card).map(|()| "made-default"),
             _ => call(state, "POST", &format!("/v1/payment_methods/{card}/detach"), &[])
                 .map(|_: Value| "removed-card"),
         });

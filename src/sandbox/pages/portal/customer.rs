@@ -7,10 +7,12 @@ use axum::extract::{Path, State as From};
 use axum::response::Response;
 use axum::routing::get;
 use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
 
 use super::super::answer::{self, Fields, Frame, Problem};
-use super::super::{call, missing};
+use super::super::{missing, tax_id_type};
 use super::{Portal, within};
+use crate::sandbox::actions;
 use crate::sandbox::engine::Handle;
 use crate::sandbox::errors::Answer;
 use crate::sandbox::json::Json as _;
@@ -25,7 +27,6 @@ pub(super) fn router() -> Router<Handle> {
 struct Known {
     name: &'static str,
     at: &'static str,
-    param: &'static str,
     update: &'static str,
     label: &'static str,
     autocomplete: &'static str,
@@ -36,7 +37,6 @@ const FIELDS: [Known; 6] = [
     Known {
         name: "name",
         at: "/name",
-        param: "name",
         update: "name",
         label: "company-or-name",
         autocomplete: "organization",
@@ -45,25 +45,15 @@ const FIELDS: [Known; 6] = [
     Known {
         name: "email",
         at: "/email",
-        param: "email",
         update: "email",
         label: "email",
         autocomplete: "email",
         kind: "email",
     },
-    Known {
-        name: "phone",
-        at: "/phone",
-        param: "phone",
-        update: "phone",
-        label: "phone",
-        autocomplete: "tel",
-        kind: "tel",
-    },
+    Known { name: "phone", at: "/phone", update: "phone", label: "phone", autocomplete: "tel", kind: "tel" },
     Known {
         name: "line1",
         at: "/address/line1",
-        param: "address[line1]",
         update: "address",
         label: "street",
         autocomplete: "address-line1",
@@ -72,7 +62,6 @@ const FIELDS: [Known; 6] = [
     Known {
         name: "postal_code",
         at: "/address/postal_code",
-        param: "address[postal_code]",
         update: "address",
         label: "postcode",
         autocomplete: "postal-code",
@@ -81,7 +70,6 @@ const FIELDS: [Known; 6] = [
     Known {
         name: "city",
         at: "/address/city",
-        param: "address[city]",
         update: "address",
         label: "city",
         autocomplete: "address-level2",
@@ -156,19 +144,32 @@ async fn save(
 }
 
 fn carry_out(state: &mut State, portal: &Portal, fields: &Fields) -> Answer<()> {
-    let allowed = FIELDS.iter().filter(|field| may(portal, field.update));
-    let mut form = allowed.map(|field| (field.param, fields.get(field.name))).collect::<Vec<_>>();
-    if may(portal, "address") {
-        form.push(("address[country]", fields.get("country")));
+    let mut changed = json!({});
+    for field in FIELDS.iter().filter(|field| field.update != "address" && may(portal, field.update)) {
+        changed[field.name] = given(fields.get(field.name));
     }
-    call(state, "POST", &format!("/v1/customers/{}", portal.customer()), &form)?;
+    if may(portal, "address") {
+        let mut address = portal.customer.look("address").clone();
+        for name in ["line1", "postal_code", "city", "country"] {
+            address[name] = given(fields.get(name));
+        }
+        for name in ["line2", "state"] {
+            address[name] = address.look(name).clone();
+        }
+        changed["address"] = address;
+    }
+    actions::update_customer(state, portal.customer(), &changed)?;
     let tax_id = fields.get("tax_id").to_uppercase();
     if may(portal, "tax_id") && !tax_id.is_empty() {
-        let kind = super::super::tax_id_type(fields.get("country"), &tax_id);
-        let form = [("type", kind), ("value", tax_id.as_str())];
-        call(state, "POST", &format!("/v1/customers/{}/tax_ids", portal.customer()), &form)?;
+        let kind = tax_id_type(fields.get("country"), &tax_id);
+        actions::add_tax_id(state, portal.customer(), kind, &tax_id)?;
     }
     Ok(())
+}
+
+/// An empty field is no value.
+fn given(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
 }
 
 impl CustomerPage {

@@ -10,9 +10,9 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::super::answer::{self, Fields, Frame, Problem};
-use super::super::call;
 use super::super::missing;
 use super::{Portal, period_end, plan_name, within};
+use crate::sandbox::actions;
 use crate::sandbox::engine::Handle;
 use crate::sandbox::errors::Answer;
 use crate::sandbox::json::Json as _;
@@ -88,13 +88,9 @@ async fn keep(
         let subscription =
             portal.subscription(state, &subscription).filter(|_| portal.allows("subscription_cancel"));
         let Some(subscription) = subscription else { return missing(&headers) };
-        let taken_back = if subscription.flag("cancel_at_period_end") {
-            ("cancel_at_period_end", "false")
-        } else {
-            ("cancel_at", "")
-        };
-        match call(state, "POST", &format!("/v1/subscriptions/{}", subscription.text("id")), &[taken_back]) {
-            Ok(_) => portal.done("kept"),
+        let id = subscription.text("id");
+        match state.attempt(|state| actions::reactivate(state, portal.customer(), id)) {
+            Ok(()) => portal.done("kept"),
             Err(_) => missing(&headers),
         }
     })
@@ -123,23 +119,11 @@ fn carry_out(
     subscription: &Value,
     fields: &Fields,
 ) -> Answer<&'static str> {
-    let path = format!("/v1/subscriptions/{}", subscription.text("id"));
     let feedback = reasons(portal).into_iter().find(|reason| *reason == fields.get("feedback"));
-    let mut form = Vec::new();
-    form.extend(feedback.map(|feedback| ("cancellation_details[feedback]", feedback)));
-    let comment = fields.get("comment");
-    if !comment.is_empty() {
-        form.push(("cancellation_details[comment]", comment));
-    }
-    if immediately(portal) {
-        let prorates = portal.feature("subscription_cancel").text("proration_behavior") != "none";
-        form.push(("prorate", if prorates { "true" } else { "false" }));
-        call(state, "DELETE", &path, &form)?;
-        return Ok("canceled-now");
-    }
-    form.push(("cancel_at_period_end", "true"));
-    call(state, "POST", &path, &form)?;
-    Ok("canceled-at-end")
+    let comment = Some(fields.get("comment")).filter(|comment| !comment.is_empty());
+    let (customer, id, now) = (portal.customer(), subscription.text("id"), immediately(portal));
+    state.attempt(|state| actions::cancel(state, customer, id, now, feedback, comment))?;
+    Ok(if now { "canceled-now" } else { "canceled-at-end" })
 }
 
 impl CancelPage {

@@ -236,6 +236,7 @@ impl Change {
             ("proration_behavior", self.proration(portal)),
             ("payment_behavior", "error_if_incomplete"),
         ];
+        // The amounts that were shown are of that moment.
         if !moment.is_empty() && self.proration(portal) != "none" {
             form.push(("proration_date", moment));
         }

@@ -45,6 +45,7 @@ fn objects(document: &mut Value) {
     required(schemas, "payment_method_details_card", "electronic_commerce_indicator", text());
     // Hidden from the public description, declared by the official clients.
     optional(schemas, "recurring", "trial_period_days", json!({ "type": "integer", "nullable": true }));
+    optional(schemas, "subscription_schedule_configuration_item", "plan", json!({ "type": "string" }));
     let flow_type = &mut schemas["portal_flows_flow"]["properties"]["type"]["enum"];
     push(flow_type, "customer_update");
 }
