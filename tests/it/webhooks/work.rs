@@ -300,3 +300,20 @@ both_databases! {
         assert!(cli::replay(db, &scene.portal.clock, Some("evt_none")).await.is_err());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loop_is_woken_by_a_delivery_and_stops_when_it_is_told_to() {
+    let (db, _folder) = crate::support::databases::fresh_sqlite().await;
+    let scene = <Scene as crate::support::databases::FromDb>::from_db(db).await;
+    let (halt, halted) = tokio::sync::watch::channel(false);
+    let working = tokio::spawn(worker::run(scene.portal.app.clone(), halted));
+    deliver(&scene.portal, &event("evt_1", "customer.created", START, &customer(&scene.tenant))).await;
+    let done = async {
+        while scene.state("evt_1").await != "done" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), done).await.expect("the event is carried out");
+    halt.send_replace(true);
+    tokio::time::timeout(std::time::Duration::from_secs(20), working).await.expect("the loop stops").unwrap();
+}
