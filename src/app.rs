@@ -15,9 +15,7 @@ use crate::stripe::Stripe;
 use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
-use crate::{
-    auth, cancel, catalog, change, checkout, invoices, subscription, tenants, usage, web, webhooks,
-};
+use crate::{auth, cancel, catalog, change, checkout, invoices, subscription, tenants, usage, web, webhooks};
 
 /// The running portal. Cloning is cheap.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
 use crate::subscription::{Billing, store};
+use crate::usage;
 use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
 
 /// The routes of this folder.
@@ -66,9 +67,11 @@ async fn review(
     let tenant = who.tenant.id.as_str();
     let offer = catalog::store::offer(&mut tx).await?;
     let billing = store::billing(&mut tx, tenant).await?;
+    let summary = usage::store::summary(&mut tx, &who.tenant.id, &app.catalog, app.clock.now()).await?;
     drop(tx);
+    let used = summary.into_iter().flat_map(|summary| summary.metrics);
+    let used = used.map(|metric| (metric.metric, metric.standing.used)).collect();
     let (from, to) = decide(&wish, &who, &billing, &offer).map_err(|refusal| refuse(&page, refusal))?;
-    let used = std::collections::BTreeMap::new();
     let difference = super::difference(from.plan, to.plan, &used);
     let review = act::review(&app, tenant, &billing, &offer, &from, &to, Budget::page()).await?;
     let quote = review.quote.sign(&app.stripe.derive_key("quote"));
