@@ -1,6 +1,7 @@
 //! The commands that serve until they are stopped.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 #[cfg(feature = "sandbox")]
@@ -11,12 +12,15 @@ use tokio::sync::watch;
 use super::Failure;
 use crate::app::App;
 use crate::web::server::{Limits, serve, stop_signal};
-use crate::worker;
+use crate::{auth, worker};
 #[cfg(feature = "sandbox")]
 use crate::{
     demo,
     sandbox::{self, Sandbox},
 };
+
+/// How often sessions that are over are forgotten.
+const SWEEP: Duration = Duration::from_secs(600);
 
 /// Serves the portal and does its background work until the system asks it to stop; then answers what was begun.
 pub(super) async fn portal(app: App, listen: SocketAddr, router: Router) -> Result<(), Failure> {
@@ -30,12 +34,24 @@ pub(super) async fn portal(app: App, listen: SocketAddr, router: Router) -> Resu
 pub(crate) async fn run(app: App, listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let (halt, halted) = watch::channel(false);
     let worker = tokio::spawn(worker::run(app.clone(), halted));
+    let sweeper = tokio::spawn(sweep(app.clone()));
     serve(listener, router, Limits::default(), stop).await;
+    sweeper.abort();
     halt.send_replace(true);
     // Claims are released and what is half-way is finished; a step that hangs is left to its lease.
     let _ = worker.await;
     app.inbox.stop().await;
     app.db.close().await;
+}
+
+/// Forgets sessions and tries to sign in that are over, every ten minutes.
+async fn sweep(app: App) {
+    loop {
+        if let Err(error) = auth::work::sweep(&app.auth).await {
+            tracing::warn!(%error, "cannot forget what is over; trying again later");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

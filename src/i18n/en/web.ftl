@@ -6,7 +6,6 @@ web-nav-overview = Overview
 web-nav-plans = Plans
 web-nav-invoices = Invoices
 web-nav-usage = Usage
-web-nav-staff = Staff
 web-nav-account = Your account
 web-tenant = Company:
 web-switch-tenant = Switch to

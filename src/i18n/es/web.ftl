@@ -6,7 +6,6 @@ web-nav-overview = Resumen
 web-nav-plans = Planes
 web-nav-invoices = Facturas
 web-nav-usage = Uso
-web-nav-staff = Equipo interno
 web-nav-account = Su cuenta
 web-tenant = Empresa:
 web-switch-tenant = Cambiar a
