@@ -15,7 +15,10 @@ use crate::stripe::Stripe;
 use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
-use crate::{auth, cancel, catalog, change, checkout, invoices, subscription, tenants, usage, web, webhooks};
+use crate::{
+    audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, subscription, tenants, usage,
+    web, webhooks,
+};
 
 /// The running portal. Cloning is cheap.
 #[derive(Clone)]
@@ -94,6 +97,9 @@ pub fn pages() -> Router<App> {
         .merge(subscription::web::router())
         .merge(invoices::web::router())
         .merge(usage::web::router())
+        .merge(mail::web::router())
+        .merge(audit::web::router())
+        .merge(dunning::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

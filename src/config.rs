@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::catalog::policy::{Catalog, CatalogError};
 use crate::clock::Clock;
+use crate::mail;
 use crate::stripe::signature::{NotASecret, Secret};
 use crate::stripe::{API_BASE, NotASecretKey, SecretKey};
 use crate::web::Site;
@@ -66,6 +67,12 @@ pub struct WebArgs {
     /// Networks of the proxies whose X-Forwarded-For is believed, as a list of CIDR blocks with commas
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
+    /// The mail server: `smtps://USER:PASSWORD@HOST`, or `smtp://…` for STARTTLS [default: mails are kept, not sent]
+    #[arg(long, env = "SMTP_URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+    /// Who mails are from, such as `Billing <billing@example.com>`; required with a mail server
+    #[arg(long, env = "MAIL_FROM")]
+    pub mail_from: Option<String>,
     /// The address of your support, shown where a page can do no more
     #[arg(long, env = "SUPPORT_EMAIL")]
     pub support_email: Option<String>,
@@ -100,6 +107,8 @@ pub struct Config {
     pub webhook_secrets: WebhookSecrets,
     /// Whether the key moves real money: events of the other mode are not ours.
     pub livemode: bool,
+    /// How mails go out.
+    pub mail: mail::Settings,
 }
 
 /// Signing secrets, never printed.
@@ -251,7 +260,26 @@ impl WebArgs {
         }
         site.trusted_proxies = self.trusted_proxies.clone();
         site.support_email = self.support_email.clone();
-        Ok(Config { site: Arc::new(site), webhook_secrets: WebhookSecrets::new(secrets)?, livemode })
+        Ok(Config {
+            site: Arc::new(site),
+            webhook_secrets: WebhookSecrets::new(secrets)?,
+            livemode,
+            mail: self.mail()?,
+        })
+    }
+}
+
+impl WebArgs {
+    fn mail(&self) -> Result<mail::Settings, ConfigError> {
+        let wrong =
+            |name, problem: &dyn fmt::Display| ConfigError::Value { name, problem: problem.to_string() };
+        let Some(server) = self.smtp_url.as_deref().filter(|text| !text.trim().is_empty()) else {
+            return Ok(mail::Settings::default());
+        };
+        let server = server.parse().map_err(|error: mail::smtp::NotAServer| wrong("SMTP_URL", &error))?;
+        let from = self.mail_from.as_deref().unwrap_or_default();
+        let from = from.parse().map_err(|error: &str| wrong("MAIL_FROM", &error))?;
+        Ok(mail::Settings { server: Some((server, from)), reveals_secrets: false })
     }
 }
 

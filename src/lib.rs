@@ -17,6 +17,7 @@ pub mod config;
 pub mod db;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod dunning;
 pub mod error;
 pub mod i18n;
 pub mod id;

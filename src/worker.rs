@@ -12,10 +12,13 @@ use crate::db::Db;
 use crate::id;
 use crate::stripe::Stripe;
 use crate::webhooks::Inbox;
-use crate::{sync, usage, webhooks};
+use crate::{audit, dunning, mail, sync, usage, webhooks};
 
 /// How often the loop looks for what has fallen due by itself.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long a mail server or Stripe may take over what was begun when the program is to stop.
+const FAREWELL: Duration = Duration::from_secs(20);
 
 /// How often, in seconds of the world's time, Stripe is asked for events that it could not deliver.
 const RECOVERY: i64 = 3600;
@@ -36,7 +39,7 @@ impl Bell {
 }
 
 /// What the steps work with. Cloning is cheap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tools {
     /// The rows.
     pub db: Db,
@@ -48,6 +51,8 @@ pub struct Tools {
     pub inbox: Inbox,
     /// What wakes the loop.
     pub bell: Bell,
+    /// The portal: for steps that need its settings too.
+    pub app: App,
 }
 
 impl From<&App> for Tools {
@@ -58,6 +63,7 @@ impl From<&App> for Tools {
             clock: app.clock.clone(),
             inbox: app.inbox.clone(),
             bell: app.bell.clone(),
+            app: app.clone(),
         }
     }
 }
@@ -74,6 +80,7 @@ pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
     let mut looking = JoinSet::new();
     looking.spawn(recover(tools.clone(), halted.clone()));
     looking.spawn(daily(tools.clone(), halted.clone()));
+    let mut beside = tokio::spawn(beside(tools.clone(), halted.clone()));
     while !*halted.borrow() {
         if once(&tools).await > 0 {
             continue;
@@ -85,12 +92,44 @@ pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
         }
     }
     looking.shutdown().await;
+    if tokio::time::timeout(FAREWELL, &mut beside).await.is_err() {
+        beside.abort();
+    }
 }
 
 /// Works until nothing is left that is due now.
 pub async fn settle(tools: impl Into<Tools>) {
     let tools = tools.into();
-    while once(&tools).await > 0 {}
+    while once(&tools).await + round(&tools.app).await > 0 {}
+}
+
+/// The work that waits for other machines, beside the events: a mail server that is slow must not keep a payment waiting.
+/// Halted, it finishes what it is at: a mail that is on its way arrives.
+async fn beside(tools: Tools, mut halted: watch::Receiver<bool>) {
+    while !*halted.borrow() {
+        if round(&tools.app).await > 0 {
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = halted.changed() => break,
+        }
+    }
+}
+
+/// One case of a missing payment, one mail and a batch of seals; how much was done.
+async fn round(app: &App) -> usize {
+    let mut done = 0;
+    let cases = dunning::work::step(app).await.map(usize::from);
+    let mails = mail::work::step(app).await.map(usize::from);
+    let seals = audit::work::step(&app.db).await.map(|sealed| usize::from(sealed > 0));
+    for (name, result) in [("missing payments", cases), ("mails", mails), ("audit", seals)] {
+        match result {
+            Ok(count) => done += count,
+            Err(error) => tracing::error!(step = name, %error, "a step of background work failed"),
+        }
+    }
+    done
 }
 
 /// One round over all steps; how much was done.

@@ -16,10 +16,11 @@ use super::hasher::Hasher;
 use super::{Identity, Membership, Role, User, UserId, store};
 use crate::clock::Clock;
 use crate::db::{Db, SessionStore};
+use crate::dunning;
 use crate::error::{Error, Result};
 use crate::tenants::{Tenant, TenantId};
 use crate::web::cookies::{self, Kind};
-use crate::web::{Person, TenantChoice, Visit};
+use crate::web::{Notice, Person, TenantChoice, Visit};
 
 /// The names of what a session holds.
 const USER: &str = "user_id";
@@ -97,6 +98,20 @@ impl Auth {
     pub async fn move_to(&self, session: &Session, tenant: &TenantId) -> Result<()> {
         session.cycle_id().await.map_err(unavailable)?;
         session.insert(TENANT, tenant.as_str()).await.map_err(unavailable)
+    }
+
+    /// What every page must tell somebody who may see the billing of the tenant: that a payment is missing.
+    async fn notice(&self, signed_in: &SignedIn, visit: &Visit) -> Result<Option<Notice>> {
+        let Some(here) = signed_in.at.as_ref().filter(|here| here.role.reads_billing()) else {
+            return Ok(None);
+        };
+        let user = signed_in.user();
+        let zone = user.time_zone.as_ref().unwrap_or(&here.tenant.time_zone);
+        let language = visit.language_for(user.language);
+        let may_pay = here.role.manages_billing();
+        let mut tx = self.db.read().await?;
+        let tenant = here.tenant.id.as_str();
+        Ok(dunning::web::notice(&mut tx, tenant, may_pay, language, zone, visit.now()).await?)
     }
 
     /// Who sent a request.
@@ -239,7 +254,10 @@ where
         let visitor = Self(Auth::from_ref(state).find(&session).await?);
         if let Some(visit) = parts.extensions.get::<Arc<Visit>>() {
             match &visitor.0 {
-                Some(signed_in) => visit.introduce(signed_in.person()),
+                Some(signed_in) => {
+                    let notice = Auth::from_ref(state).notice(signed_in, visit).await?;
+                    visit.introduce(Person { notice, ..signed_in.person() });
+                }
                 None if named && session.id().is_none() => visit.session_is_over(),
                 None => {}
             }

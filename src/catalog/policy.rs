@@ -193,6 +193,32 @@ pub struct Free {
     pub limits: BTreeMap<String, Limit>,
 }
 
+/// What happens while a payment is missing, in days after it first failed. Each comes later than the one before.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dunning {
+    /// A mail that says so.
+    pub reminder: u16,
+    /// A mail that urges.
+    pub urgent: u16,
+    /// Access becomes read only.
+    pub restrict: u16,
+    /// The last mail.
+    #[serde(rename = "final")]
+    pub last: u16,
+    /// The subscription ends.
+    pub cancel: u16,
+}
+
+impl Default for Dunning {
+    fn default() -> Self {
+        Self { reminder: 0, urgent: 3, restrict: 7, last: 14, cancel: 21 }
+    }
+}
+
+/// The longest that a missing payment may be waited for, in days.
+const MAX_DUNNING_DAYS: u16 = 365;
+
 /// How prices relate to tax; Stripe's `tax_behavior`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -219,6 +245,9 @@ pub struct Catalog {
     /// What a tenant without a subscription may use.
     #[serde(default)]
     pub free: Free,
+    /// What happens while a payment is missing.
+    #[serde(default)]
+    pub dunning: Dunning,
     /// Everything that is limited or billed, in the order of the pages.
     pub metrics: Vec<Metric>,
     /// Everything that a plan has or has not, in the order of the pages.
@@ -340,6 +369,28 @@ impl Catalog {
             if !(1..=100).contains(&coupon.percent_off) {
                 return invalid(format!("coupons.{}.percent_off", coupon.code), "must be 1 to 100");
             }
+        }
+        self.check_dunning()
+    }
+
+    fn check_dunning(&self) -> Result<(), CatalogError> {
+        let Dunning { reminder, urgent, restrict, last, cancel } = self.dunning;
+        let steps = [
+            ("reminder", reminder),
+            ("urgent", urgent),
+            ("restrict", restrict),
+            ("final", last),
+            ("cancel", cancel),
+        ];
+        for pair in steps.windows(2) {
+            if let [(before, earlier), (name, later)] = pair
+                && later <= earlier
+            {
+                return invalid(format!("dunning.{name}"), format!("must be later than {before}"));
+            }
+        }
+        if cancel > MAX_DUNNING_DAYS {
+            return invalid("dunning.cancel", format!("must be at most {MAX_DUNNING_DAYS}"));
         }
         Ok(())
     }

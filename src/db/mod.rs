@@ -9,6 +9,7 @@
 
 mod error;
 mod group;
+mod guards;
 mod open;
 mod query;
 mod sessions;

@@ -9,9 +9,9 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection as _, Database, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Database, PgConnection, raw_sql};
 
-use super::{Db, Error, Result, sql};
+use super::{Db, Error, Result, guards, sql};
 
 /// How long a request waits for a connection: a database that is down is a 503 in less than five seconds.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -52,6 +52,7 @@ impl Db {
             Self::Sqlite { write, .. } => {
                 let mut to = write.acquire().await?;
                 MIGRATIONS.run_direct(None, &mut *to, false).await?;
+                raw_sql(AssertSqlSafe(guards::sqlite())).execute(&mut *to).await?;
             }
             Self::Postgres { write, .. } => {
                 // Its own connection: waiting for another process and rebuilding a table may take longer than a page may.
@@ -59,6 +60,7 @@ impl Db {
                 let options = options.options([("statement_timeout", "0"), ("lock_timeout", "0")]);
                 let mut to = PgConnection::connect_with(&options).await?;
                 MIGRATIONS.run_direct(None, &mut to, false).await?;
+                raw_sql(AssertSqlSafe(guards::postgres())).execute(&mut to).await?;
                 to.close().await?;
             }
         }

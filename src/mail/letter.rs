@@ -216,6 +216,15 @@ letters!(
 );
 
 impl Letter {
+    /// Until when the link in it works; unix seconds. None where there is no such link.
+    pub const fn expires_at(&self) -> Option<i64> {
+        match self {
+            Self::Invitation(invitation) => Some(invitation.expires_at),
+            Self::PasswordReset(link) | Self::SignInLink(link) => Some(link.expires_at),
+            _ => None,
+        }
+    }
+
     /// A letter of each kind with likely facts: for previews, and for the test that renders them all.
     pub fn sample(kind: Kind) -> Self {
         let now = 1_795_240_000;

@@ -4,11 +4,16 @@
 //! a step of its own, afterwards. Nothing here decides *that* something is worth a mail: the features do.
 
 pub mod letter;
-mod store;
+pub mod render;
+pub mod smtp;
+pub mod store;
+pub mod web;
+pub mod work;
 
 use std::str::FromStr;
 
 pub use letter::Letter;
+pub use smtp::Settings;
 pub use store::stage;
 
 use serde_json::Value;
@@ -89,6 +94,107 @@ impl Kind {
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::Invitation | Self::PasswordReset | Self::SignInLink)
     }
+}
+
+impl Kind {
+    /// The key of its name.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Receipt => "mail-kind-receipt",
+            Self::PaymentFailed => "mail-kind-payment-failed",
+            Self::PaymentUrgent => "mail-kind-payment-urgent",
+            Self::PaymentFinal => "mail-kind-payment-final",
+            Self::AccessRestricted => "mail-kind-access-restricted",
+            Self::AccessRestored => "mail-kind-access-restored",
+            Self::UpcomingInvoice => "mail-kind-upcoming-invoice",
+            Self::TrialEnding => "mail-kind-trial-ending",
+            Self::PlanChanged => "mail-kind-plan-changed",
+            Self::Cancelled => "mail-kind-cancelled",
+            Self::UsageThreshold => "mail-kind-usage-threshold",
+            Self::Invitation => "mail-kind-invitation",
+            Self::PasswordReset => "mail-kind-password-reset",
+            Self::SignInLink => "mail-kind-sign-in-link",
+        }
+    }
+}
+
+/// Where a mail stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// To be sent when it is due.
+    Waiting,
+    /// A worker has it.
+    Sending,
+    /// The server has it.
+    Sent,
+    /// There was no server.
+    Kept,
+    /// It was given up, or nobody knows what became of it.
+    Failed,
+}
+
+impl State {
+    /// All of them, in the order of their life.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Sending, Self::Sent, Self::Kept, Self::Failed];
+
+    /// Its word in rows and addresses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Kept => "kept",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The key of its name.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Waiting => "mail-state-waiting",
+            Self::Sending => "mail-state-sending",
+            Self::Sent => "mail-state-sent",
+            Self::Kept => "mail-state-kept",
+            Self::Failed => "mail-state-failed",
+        }
+    }
+
+    /// How it looks on a badge.
+    pub const fn tone(self) -> &'static str {
+        match self {
+            Self::Waiting | Self::Sending | Self::Kept => "info",
+            Self::Sent => "success",
+            Self::Failed => "danger",
+        }
+    }
+
+    /// Whether nothing happens any more by itself.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Sent | Self::Kept | Self::Failed)
+    }
+}
+
+impl FromStr for State {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| Unknown(text.to_owned()))
+    }
+}
+
+crate::text_column!(State);
+
+/// Which mails to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Older than this one: when it was staged, and its id.
+    pub after: Option<(i64, String)>,
 }
 
 /// A word that is none of ours.

@@ -39,7 +39,12 @@ pub enum Help {
 
 impl Banner {
     /// The banner of a state, if it has one.
+    ///
+    /// A missing payment is told by the notice on every page, with its days: then it is not told twice.
     pub fn new(page: &Page, billing: &Billing, subscription: &Subscription) -> Option<Self> {
+        if page.notice().is_some() {
+            return None;
+        }
         let standing = standing(billing, subscription);
         let date = standing.date.map(|date| page.date(date)).unwrap_or_default();
         let text = page.ta(standing.banner?, [("date", date)]);

@@ -62,8 +62,19 @@ pub struct Notice {
     pub tone: super::Tone,
     /// What happened and what happens next, in the visitor's language.
     pub text: String,
-    /// A path of ours and the words on the button.
-    pub action: Option<(String, String)>,
+    /// The button.
+    pub action: Option<NoticeAction>,
+}
+
+/// The button of a [`Notice`].
+#[derive(Clone, Debug)]
+pub struct NoticeAction {
+    /// A path of ours.
+    pub to: String,
+    /// The words on it.
+    pub words: String,
+    /// Whether it is a form that is posted there, not a link.
+    pub is_form: bool,
 }
 
 /// One request and its answer.
@@ -186,11 +197,12 @@ impl Visit {
 
     /// The language of the answer: the one just asked for, the person's own, the cookie's, the browser's, English.
     pub fn language(&self) -> Language {
-        self.asked_language
-            .or_else(|| self.person()?.language)
-            .or(self.cookie_language)
-            .or(self.accepted_language)
-            .unwrap_or_default()
+        self.language_for(self.person().and_then(|person| person.language))
+    }
+
+    /// The language of the answer for a person who chose one for themselves, or did not.
+    pub fn language_for(&self, own: Option<Language>) -> Language {
+        self.asked_language.or(own).or(self.cookie_language).or(self.accepted_language).unwrap_or_default()
     }
 
     /// The time zone of the answer: the tenant's, or UTC.

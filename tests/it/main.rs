@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod access;
 mod auth;
 mod checkout;
 mod contract;

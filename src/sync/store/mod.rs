@@ -17,7 +17,8 @@ use super::{
 };
 use crate::audit::{self, Entry};
 use crate::db::{Result, Tx, sql};
-use crate::mail::{self, New};
+use crate::dunning;
+use crate::mail::{self, Letter, New};
 use crate::money::Money;
 use crate::stripe::snapshot::{Charge, Customer, Invoice, Subscription};
 use crate::stripe::{CustomerId, InvoiceId};
@@ -128,7 +129,14 @@ async fn apply_subscription(
         None => None,
     };
     let is = named(tx, &new).await?;
-    let all = of_subscription(old.as_ref(), &new, tenant, was.as_ref(), &is);
+    let mut all = of_subscription(old.as_ref(), &new, tenant, was.as_ref(), &is);
+    // Stripe gives its own reason only where it ended the subscription by itself.
+    let unpaid = dunning::store::ends_unpaid(tx, new.id.as_str(), seen.now).await?;
+    for one in &mut all {
+        if let Consequence::Mail { letter: Letter::Cancelled(letter), .. } = one {
+            letter.unpaid |= unpaid && letter.ended;
+        }
+    }
     stage(tx, tenant, subscription.id.as_str(), all, seen).await
 }
 
@@ -157,6 +165,7 @@ async fn apply_invoice(tx: &mut Tx, tenant: &Tenant, invoice: &Invoice, seen: &S
     };
     let Some(new) = InvoiceRow::new(&tenant.id, old.as_ref(), invoice, seen.at) else { return Ok(()) };
     tables::save_invoice(tx, &new).await?;
+    dunning::store::on_invoice(tx, &new, &seen.actor, seen.now).await?;
     stage(tx, tenant, new.id.as_str(), of_invoice(old.as_ref(), &new, tenant), seen).await
 }
 

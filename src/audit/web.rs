@@ -1,0 +1,244 @@
+//! The audit as pages and files: a tenant's own entries, and all of them for staff.
+
+use askama::Template;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use http_body_util::channel::Channel;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::export::Form;
+use super::words::{self, ACTIONS};
+use super::{ActorKind, Filter, Shown, store};
+use crate::app::App;
+use crate::auth::{Manager, Staff};
+use crate::clock::from_seconds;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::web::{Html, Page};
+
+/// Entries on a page.
+const PAGE: usize = 50;
+/// Entries that an export reads at once.
+const STEP: i64 = 1_000;
+
+/// The routes of this feature.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/audit", get(own))
+        .route("/audit.csv", get(own_csv))
+        .route("/audit.jsonl", get(own_jsonl))
+        .route("/staff/audit", get(all))
+        .route("/staff/audit.csv", get(all_csv))
+        .route("/staff/audit.jsonl", get(all_jsonl))
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    action: String,
+    actor: String,
+    object: String,
+    tenant: String,
+    from: String,
+    to: String,
+    /// Time and id of the last entry of the page before, with a dash between.
+    after: String,
+}
+
+impl Asked {
+    /// Days are those of the reader's time zone; what is no day filters nothing.
+    fn filter(&self, tenant: &str, zone: &TimeZone) -> Filter {
+        let begin = |text: &str, days: i64| -> Option<i64> {
+            let day: Date = text.parse().ok()?;
+            let day = day.checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
+            Some(day.to_zoned(zone.clone()).ok()?.timestamp().as_second())
+        };
+        Filter {
+            tenant: tenant.to_owned(),
+            action: self.action.trim().to_owned(),
+            actor: self.actor.clone(),
+            object: self.object.trim().to_owned(),
+            from: begin(&self.from, 0),
+            until: begin(&self.to, 1),
+            after: self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned()))),
+        }
+    }
+
+    fn is_set(&self) -> bool {
+        [&self.action, &self.actor, &self.object, &self.tenant, &self.from, &self.to]
+            .iter()
+            .any(|text| !text.is_empty())
+    }
+
+    /// The same question for a link, from after an entry where there is one.
+    fn query(&self, after: Option<&Shown>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("action", &self.action),
+            ("actor", &self.actor),
+            ("object", &self.object),
+            ("tenant", &self.tenant),
+            ("from", &self.from),
+            ("to", &self.to),
+        ] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        if let Some(last) = after {
+            query.append_pair("after", &format!("{}-{}", last.row.at, last.row.id));
+        }
+        query.finish()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "audit/list.html")]
+struct ListPage {
+    page: Page,
+    entries: Vec<Shown>,
+    asked: Asked,
+    /// `/audit`, or `/staff/audit`.
+    base: &'static str,
+    is_staff: bool,
+    export: String,
+    older: Option<String>,
+}
+
+impl ListPage {
+    fn action(&self, action: &str) -> String {
+        words::key(action).map_or_else(|| action.to_owned(), |key| self.page.t(key))
+    }
+
+    fn who(&self, entry: &Shown) -> String {
+        let kind = ActorKind::read(&entry.row.actor_kind).map_or("audit-actor-job", ActorKind::key);
+        entry.actor_name.clone().unwrap_or_else(|| self.page.t(kind))
+    }
+
+    fn when(&self, entry: &Shown) -> String {
+        self.page.date_time(from_seconds(entry.row.at))
+    }
+}
+
+async fn own(
+    page: Page,
+    State(app): State<App>,
+    manager: Manager,
+    Query(mut asked): Query<Asked>,
+) -> Result<Html<ListPage>> {
+    asked.tenant.clear();
+    let filter = asked.filter(manager.tenant.id.as_str(), &page.time_zone());
+    list(page, &app, asked, &filter, "/audit").await
+}
+
+async fn all(
+    page: Page,
+    State(app): State<App>,
+    _: Staff,
+    Query(asked): Query<Asked>,
+) -> Result<Html<ListPage>> {
+    let filter = asked.filter(&asked.tenant, &page.time_zone());
+    list(page, &app, asked, &filter, "/staff/audit").await
+}
+
+async fn list(
+    page: Page,
+    app: &App,
+    asked: Asked,
+    filter: &Filter,
+    base: &'static str,
+) -> Result<Html<ListPage>> {
+    let mut entries = store::list(&mut app.db.read().await?, filter, 51).await?;
+    let has_more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let older = entries.last().filter(|_| has_more).map(|last| asked.query(Some(last)));
+    let is_staff = base != "/audit";
+    Ok(Html(ListPage { page, entries, export: asked.query(None), asked, base, is_staff, older }))
+}
+
+async fn own_csv(
+    page: Page,
+    State(app): State<App>,
+    manager: Manager,
+    Query(asked): Query<Asked>,
+) -> Result<Response> {
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page.time_zone()), Form::Csv)
+}
+
+async fn own_jsonl(
+    page: Page,
+    State(app): State<App>,
+    manager: Manager,
+    Query(asked): Query<Asked>,
+) -> Result<Response> {
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page.time_zone()), Form::Jsonl)
+}
+
+async fn all_csv(
+    page: Page,
+    State(app): State<App>,
+    _: Staff,
+    Query(asked): Query<Asked>,
+) -> Result<Response> {
+    file(&app.db, asked.filter(&asked.tenant, &page.time_zone()), Form::Csv)
+}
+
+async fn all_jsonl(
+    page: Page,
+    State(app): State<App>,
+    _: Staff,
+    Query(asked): Query<Asked>,
+) -> Result<Response> {
+    file(&app.db, asked.filter(&asked.tenant, &page.time_zone()), Form::Jsonl)
+}
+
+/// A file that is written while it is being read: however many entries there are, a thousand of them are in memory.
+fn file(db: &Db, filter: Filter, form: Form) -> Result<Response> {
+    let (mut sender, body) = Channel::<Bytes, crate::db::Error>::new(2);
+    let db = db.clone();
+    tokio::spawn(async move {
+        match stream(&db, filter, form, &mut sender).await {
+            Ok(()) => {}
+            // A broken file ends without its last chunk, so that nobody takes it for a whole one.
+            Err(error) => {
+                tracing::warn!(%error, "an export of the audit broke off");
+                sender.abort(error);
+            }
+        }
+    });
+    let name = format!("attachment; filename=\"audit.{}\"", form.ending());
+    let name = HeaderValue::from_str(&name).map_err(Error::internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(form.content_type())),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, Body::new(body)).into_response())
+}
+
+async fn stream(
+    db: &Db,
+    mut filter: Filter,
+    form: Form,
+    sender: &mut http_body_util::channel::Sender<Bytes, crate::db::Error>,
+) -> crate::db::Result<()> {
+    let mut text = form.head();
+    loop {
+        // Nothing is held while the reader takes its time.
+        let entries = store::list(&mut db.read().await?, &filter, STEP).await?;
+        for entry in &entries {
+            text.push_str(&form.line(&entry.row));
+        }
+        if !text.is_empty() && sender.send_data(std::mem::take(&mut text).into()).await.is_err() {
+            return Ok(());
+        }
+        let Some(last) = entries.last() else { return Ok(()) };
+        filter.after = Some((last.row.at, last.row.id.clone()));
+    }
+}

@@ -1,0 +1,92 @@
+//! One step of dunning: the case that is due, taken one step further.
+
+use jiff::Timestamp;
+
+use super::{Case, DAY, Due, State, Step, due, store};
+use crate::app::App;
+use crate::audit::Actor;
+use crate::db::{Result, Tx};
+use crate::mail::{self, New};
+use crate::stripe::calls::subscriptions::{self, Reason};
+use crate::stripe::{Budget, Error, SubscriptionId};
+use crate::sync;
+
+/// How long a claim holds, in seconds: longer than a call to Stripe may take.
+const LEASE: i64 = 120;
+
+/// Takes one case that is due one step further; whether there was one. `app.clock.now()` is the time that drives it.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn step(app: &App) -> Result<bool> {
+    let (now, wall) = (app.clock.now(), app.clock.wall().as_second());
+    if !store::is_due(&mut app.db.read().await?, now, wall).await? {
+        return Ok(false);
+    }
+    let mut tx = app.db.write().await?;
+    let Some(case) = store::claim(&mut tx, now, wall, wall + LEASE).await? else { return Ok(false) };
+    let ends = take(&mut tx, app, &case, now).await?;
+    tx.commit().await?;
+    if let Some(due) = ends {
+        cancel(app, &case, &due, now).await?;
+    }
+    Ok(true)
+}
+
+/// Does all that the database can do by itself; what is left is the end of the subscription, which is Stripe's to do.
+async fn take(tx: &mut Tx, app: &App, case: &Case, now: Timestamp) -> Result<Option<Due>> {
+    if case.restricts_at.is_none() {
+        store::fix_days(tx, case, &app.catalog.dunning).await?;
+        return Ok(None);
+    }
+    if store::is_over(tx, case).await? {
+        store::close(tx, case, State::Ended, &Actor::Job("dunning"), now).await?;
+        return Ok(None);
+    }
+    let Some(due) = due(&store::steps(tx, &case.invoice_id).await?, now) else {
+        store::again(tx, case, now.as_second().saturating_add(DAY), "nothing is due").await?;
+        return Ok(None);
+    };
+    if due.step == Step::Cancel {
+        return Ok(Some(due));
+    }
+    let case = Case { cancels_at: due.cancels_at.or(case.cancels_at), ..case.clone() };
+    if store::done(tx, &case, &due, now).await?
+        && let Some(letter) = due.step.letter(case.facts())
+    {
+        mail::stage(tx, &New::of(&letter, case.invoice_id.clone()).tenant(case.tenant_id.as_str()), now)
+            .await?;
+    }
+    Ok(None)
+}
+
+/// Ends the subscription at Stripe. Doing it twice is doing it once: what is over already is not there any more.
+async fn cancel(app: &App, case: &Case, due: &Due, now: Timestamp) -> Result<()> {
+    let reason = Reason { feedback: None, comment: Some(format!("Payment missing: {}", case.name())) };
+    let id = case.subscription_id.as_deref().and_then(|id| id.parse::<SubscriptionId>().ok());
+    let ended = match id {
+        None => Ok(()),
+        Some(id) => {
+            subscriptions::cancel_now(&app.stripe, &id, &reason, false, Budget::work()).await.map(drop)
+        }
+    };
+    let mut tx = app.db.write().await?;
+    match ended {
+        Ok(()) | Err(Error::NotFound { .. }) => {
+            store::done(&mut tx, case, due, now).await?;
+            store::close(&mut tx, case, State::Ended, &Actor::Job("dunning"), now).await?;
+            // Stripe's event tells of it; should it be lost, this does.
+            if let Ok(customer) = case.customer_id.parse() {
+                sync::store::request_refetch(&mut tx, &customer, app.clock.wall().as_second()).await?;
+            }
+        }
+        Err(error) => {
+            tracing::warn!(invoice = case.invoice_id, %error, "a subscription could not be ended; trying again");
+            let wait = 60 << case.attempts.clamp(1, 6);
+            store::again(&mut tx, case, now.as_second() + wait, &error.to_string()).await?;
+        }
+    }
+    tx.commit().await?;
+    app.bell.ring();
+    Ok(())
+}

@@ -1,0 +1,12 @@
+access-active = The subscription is in order.
+access-trial = The trial runs.
+access-free = There is no subscription: the free plan holds.
+access-ended = The subscription is over: the free plan holds.
+access-incomplete = The first payment has not succeeded yet: until then the free plan holds.
+access-past-due = A payment is missing. Nothing is restricted yet.
+access-overdue = A payment has been missing for too long: everything can be seen, nothing can be changed.
+access-unpaid = A payment has been missing to the very end: access is blocked until it arrives.
+access-paused = The subscription is paused: everything can be seen, nothing can be changed.
+access-unknown = The state of the subscription is unknown: everything can be seen, nothing can be changed.
+access-role = Your role does not include billing.
+access-supervisor = Your role sees everything and changes nothing.

@@ -1,0 +1,12 @@
+access-active = La suscripción está en orden.
+access-trial = El periodo de prueba está en marcha.
+access-free = No hay suscripción: rige el plan gratuito.
+access-ended = La suscripción ha terminado: rige el plan gratuito.
+access-incomplete = El primer pago aún no se ha completado: hasta entonces rige el plan gratuito.
+access-past-due = Falta un pago. Todavía no hay nada restringido.
+access-overdue = Falta un pago desde hace demasiado tiempo: se puede ver todo, pero no cambiar nada.
+access-unpaid = Ha faltado un pago hasta el final: el acceso está bloqueado hasta que llegue.
+access-paused = La suscripción está en pausa: se puede ver todo, pero no cambiar nada.
+access-unknown = El estado de la suscripción es desconocido: se puede ver todo, pero no cambiar nada.
+access-role = Tu rol no incluye la facturación.
+access-supervisor = Tu rol lo ve todo y no cambia nada.

@@ -1,0 +1,376 @@
+//! From facts to words: one content for both forms of a mail, so that HTML and text cannot drift apart.
+
+use askama::Template;
+use jiff::tz::TimeZone;
+
+use super::Letter;
+use super::letter::{Cancelled, PlanChanged, Receipt, TrialEnding, Unpaid, UsageThreshold};
+use crate::catalog::policy::Catalog;
+use crate::clock::from_seconds;
+use crate::i18n::Language;
+use crate::money::Money;
+use crate::web::Site;
+
+/// Who reads it, and how.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// Their name; a billing address has none.
+    pub name: Option<String>,
+    /// The tenant's name.
+    pub tenant: Option<String>,
+    /// The language.
+    pub language: Language,
+    /// The zone of the dates.
+    pub time_zone: TimeZone,
+}
+
+/// What a mail says, in the reader's language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The subject.
+    pub subject: String,
+    /// The words, paragraph by paragraph.
+    pub paragraphs: Vec<String>,
+    /// Names and values.
+    pub facts: Vec<(String, String)>,
+    /// The one thing to do: words, and a whole address.
+    pub button: Option<(String, String)>,
+    /// What to know beside it.
+    pub notes: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct HtmlLetter<'a> {
+    content: &'a Content,
+    greeting: String,
+    footer: Vec<String>,
+    language: &'a str,
+    product: String,
+    home: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct TextLetter<'a> {
+    content: &'a Content,
+    greeting: String,
+    footer: Vec<String>,
+}
+
+/// A mail, written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The subject.
+    pub subject: String,
+    /// As HTML, a whole document.
+    pub html: String,
+    /// As plain text.
+    pub text: String,
+}
+
+/// Writes a letter.
+///
+/// # Errors
+/// A template failed.
+pub fn write(
+    letter: &Letter,
+    reader: &Reader,
+    site: &Site,
+    catalog: &Catalog,
+) -> Result<Written, askama::Error> {
+    let words = Words { reader, site, catalog };
+    let content = words.content(letter);
+    let greeting = match &reader.name {
+        Some(name) => words.text("mail-greeting", &[("name", name)]),
+        None => words.word("mail-greeting-plain"),
+    };
+    let mut footer = Vec::new();
+    if let Some(tenant) = &reader.tenant {
+        footer.push(words.text("mail-about", &[("tenant", tenant)]));
+    }
+    if let Some(email) = &site.support_email {
+        footer.push(words.text("mail-support", &[("email", email)]));
+    }
+    let html = HtmlLetter {
+        content: &content,
+        greeting: greeting.clone(),
+        footer: footer.clone(),
+        language: reader.language.code(),
+        product: words.word("web-product"),
+        home: site.link("/"),
+    };
+    let text = TextLetter { content: &content, greeting, footer };
+    Ok(Written { html: html.render()?, text: text.render()?, subject: content.subject.clone() })
+}
+
+struct Words<'a> {
+    reader: &'a Reader,
+    site: &'a Site,
+    catalog: &'a Catalog,
+}
+
+impl Words<'_> {
+    fn word(&self, key: &str) -> String {
+        self.reader.language.word(key)
+    }
+
+    fn text<T: crate::i18n::Arg>(&self, key: &str, args: &[(&str, T)]) -> String {
+        self.reader.language.text(key, args)
+    }
+
+    fn money(&self, money: Money) -> String {
+        self.reader.language.money(money)
+    }
+
+    fn date(&self, seconds: i64) -> String {
+        self.reader.language.date(from_seconds(seconds), &self.reader.time_zone)
+    }
+
+    fn date_time(&self, seconds: i64) -> String {
+        self.reader.language.date_time(from_seconds(seconds), &self.reader.time_zone)
+    }
+
+    fn button(&self, key: &str, path: &str) -> Option<(String, String)> {
+        Some((self.word(key), self.site.link(path)))
+    }
+
+    fn content(&self, letter: &Letter) -> Content {
+        match letter {
+            Letter::Receipt(receipt) => self.receipt(receipt),
+            Letter::PaymentFailed(unpaid) => self.payment_failed(unpaid),
+            Letter::PaymentUrgent(unpaid) => self.payment_urgent(unpaid),
+            Letter::PaymentFinal(unpaid) => self.payment_final(unpaid),
+            Letter::AccessRestricted(unpaid) => self.access_restricted(unpaid),
+            Letter::AccessRestored(restored) => {
+                let amount = self.money(restored.amount);
+                let (subject, text) = if restored.was_restricted {
+                    ("mail-restored-subject", "mail-restored-text")
+                } else {
+                    ("mail-settled-subject", "mail-settled-text")
+                };
+                Content {
+                    subject: self.word(subject),
+                    paragraphs: vec![self.text(text, &[("amount", &amount)])],
+                    facts: self.invoice_facts(restored.number.as_ref(), restored.amount),
+                    button: self.button("mail-open-portal", "/"),
+                    notes: Vec::new(),
+                }
+            }
+            Letter::UpcomingInvoice(upcoming) => {
+                let args = [("amount", self.money(upcoming.amount)), ("date", self.date(upcoming.at))];
+                Content {
+                    subject: self.text("mail-upcoming-subject", &args),
+                    paragraphs: vec![self.text("mail-upcoming-text", &args)],
+                    facts: vec![(self.word("mail-amount"), self.money(upcoming.amount))],
+                    button: self.button("mail-open-portal", "/"),
+                    notes: Vec::new(),
+                }
+            }
+            Letter::TrialEnding(trial) => self.trial_ending(trial),
+            Letter::PlanChanged(change) => self.plan_changed(change),
+            Letter::Cancelled(cancelled) => self.cancelled(cancelled),
+            Letter::UsageThreshold(usage) => self.usage(usage),
+            Letter::Invitation(invitation) => {
+                let tenant = self.reader.tenant.clone().unwrap_or_default();
+                let args = [
+                    ("inviter", invitation.inviter.clone()),
+                    ("tenant", tenant),
+                    ("role", self.role(&invitation.role)),
+                    ("date", self.date_time(invitation.expires_at)),
+                ];
+                Content {
+                    subject: self.text("mail-invitation-subject", &args),
+                    paragraphs: vec![self.text("mail-invitation-text", &args)],
+                    facts: Vec::new(),
+                    button: self.button("mail-invitation-button", &invitation.path),
+                    notes: vec![self.text("mail-link-until", &args), self.word("mail-not-you")],
+                }
+            }
+            Letter::PasswordReset(link) => self.link(
+                ["mail-reset-subject", "mail-reset-text", "mail-reset-button"],
+                &link.path,
+                link.expires_at,
+            ),
+            Letter::SignInLink(link) => self.link(
+                ["mail-sign-in-subject", "mail-sign-in-text", "mail-sign-in-button"],
+                &link.path,
+                link.expires_at,
+            ),
+        }
+    }
+
+    fn role(&self, word: &str) -> String {
+        match word.parse::<crate::auth::Role>() {
+            Ok(role) => self.word(role.key()),
+            Err(_) => word.to_owned(),
+        }
+    }
+
+    fn receipt(&self, receipt: &Receipt) -> Content {
+        let args = [("amount", self.money(receipt.amount)), ("date", self.date(receipt.paid_at))];
+        let mut facts = Vec::new();
+        facts.extend(receipt.number.as_ref().map(|number| (self.word("mail-invoice"), number.clone())));
+        facts.extend(receipt.lines.iter().map(|(name, amount)| (name.clone(), self.money(*amount))));
+        facts.push((self.word("mail-paid"), self.money(receipt.amount)));
+        Content {
+            subject: self.text("mail-receipt-subject", &args),
+            paragraphs: vec![self.text("mail-receipt-text", &args)],
+            facts,
+            button: self.button("mail-see-invoice", &format!("/invoices/{}", receipt.invoice)),
+            notes: Vec::new(),
+        }
+    }
+
+    fn invoice_facts(&self, number: Option<&String>, amount: Money) -> Vec<(String, String)> {
+        let mut facts = Vec::new();
+        facts.extend(number.map(|number| (self.word("mail-invoice"), number.clone())));
+        facts.push((self.word("mail-amount"), self.money(amount)));
+        facts
+    }
+
+    /// What all mails about a missing payment have: the invoice, what comes when, the button that fixes it.
+    fn unpaid(&self, unpaid: &Unpaid, subject: String, paragraphs: Vec<String>) -> Content {
+        let mut facts = self.invoice_facts(unpaid.number.as_ref(), unpaid.amount);
+        facts.push((self.word("mail-failed-at"), self.date(unpaid.failed_at)));
+        facts.extend(unpaid.restricts_at.map(|at| (self.word("mail-restricts-at"), self.date(at))));
+        facts.extend(unpaid.cancels_at.map(|at| (self.word("mail-cancels-at"), self.date(at))));
+        Content {
+            subject,
+            paragraphs,
+            facts,
+            button: self.button("mail-pay", "/payment"),
+            notes: vec![self.word("mail-paid-meanwhile")],
+        }
+    }
+
+    fn unpaid_args(&self, unpaid: &Unpaid) -> [(&'static str, String); 3] {
+        let date = |at: Option<i64>| at.map(|at| self.date(at)).unwrap_or_default();
+        [
+            ("amount", self.money(unpaid.amount)),
+            ("restricts", date(unpaid.restricts_at)),
+            ("cancels", date(unpaid.cancels_at)),
+        ]
+    }
+
+    fn payment_failed(&self, unpaid: &Unpaid) -> Content {
+        let args = self.unpaid_args(unpaid);
+        let paragraphs = vec![self.text("mail-failed-text", &args), self.text("mail-failed-next", &args)];
+        self.unpaid(unpaid, self.text("mail-failed-subject", &args), paragraphs)
+    }
+
+    fn payment_urgent(&self, unpaid: &Unpaid) -> Content {
+        let args = self.unpaid_args(unpaid);
+        let paragraphs = vec![self.text("mail-urgent-text", &args), self.text("mail-failed-next", &args)];
+        self.unpaid(unpaid, self.text("mail-urgent-subject", &args), paragraphs)
+    }
+
+    fn payment_final(&self, unpaid: &Unpaid) -> Content {
+        let args = self.unpaid_args(unpaid);
+        let paragraphs = vec![self.text("mail-final-text", &args)];
+        self.unpaid(unpaid, self.text("mail-final-subject", &args), paragraphs)
+    }
+
+    fn access_restricted(&self, unpaid: &Unpaid) -> Content {
+        let args = self.unpaid_args(unpaid);
+        let paragraphs =
+            vec![self.text("mail-restricted-text", &args), self.text("mail-restricted-next", &args)];
+        self.unpaid(unpaid, self.text("mail-restricted-subject", &args), paragraphs)
+    }
+
+    fn trial_ending(&self, trial: &TrialEnding) -> Content {
+        let price = trial.price.map(|price| self.money(price));
+        let args = [
+            ("plan", trial.plan.clone()),
+            ("date", self.date(trial.ends_at)),
+            ("price", price.clone().unwrap_or_default()),
+        ];
+        let next = match (trial.can_charge, &price) {
+            (true, Some(_)) => "mail-trial-charged",
+            (true, None) => "mail-trial-goes-on",
+            (false, _) => "mail-trial-needs-method",
+        };
+        Content {
+            subject: self.text("mail-trial-subject", &args),
+            paragraphs: vec![self.text("mail-trial-text", &args), self.text(next, &args)],
+            facts: Vec::new(),
+            button: self.button(if trial.can_charge { "mail-open-portal" } else { "mail-add-method" }, "/"),
+            notes: Vec::new(),
+        }
+    }
+
+    fn plan_changed(&self, change: &PlanChanged) -> Content {
+        let args = [("plan", change.to.clone()), ("date", self.date(change.at))];
+        let mut facts = Vec::new();
+        let before = change.from.as_ref().filter(|from| **from != change.to);
+        facts.extend(before.map(|from| (self.word("mail-plan-before"), from.clone())));
+        facts.push((self.word("mail-plan-now"), change.to.clone()));
+        facts.extend(change.price.map(|price| (self.word("mail-price"), self.money(price))));
+        Content {
+            subject: self.text("mail-changed-subject", &args),
+            paragraphs: vec![self.text("mail-changed-text", &args)],
+            facts,
+            button: self.button("mail-open-portal", "/"),
+            notes: vec![self.word("mail-not-you-plan")],
+        }
+    }
+
+    fn cancelled(&self, cancelled: &Cancelled) -> Content {
+        let args = [("plan", cancelled.plan.clone()), ("date", self.date(cancelled.ends_at))];
+        let (subject, text, button) = match (cancelled.ended, cancelled.unpaid) {
+            (true, true) => ("mail-ended-subject", "mail-ended-unpaid-text", "mail-see-plans"),
+            (true, false) => ("mail-ended-subject", "mail-ended-text", "mail-see-plans"),
+            (false, _) => ("mail-ending-subject", "mail-ending-text", "mail-open-portal"),
+        };
+        Content {
+            subject: self.text(subject, &args),
+            paragraphs: vec![self.text(text, &args)],
+            facts: Vec::new(),
+            button: self.button(button, if cancelled.ended { "/plans" } else { "/" }),
+            notes: Vec::new(),
+        }
+    }
+
+    fn usage(&self, usage: &UsageThreshold) -> Content {
+        let language = self.reader.language;
+        let metric = self.catalog.metric(&usage.metric).map(|metric| match language {
+            Language::En => metric.name.en.clone(),
+            Language::Es => metric.name.es.clone(),
+        });
+        let metric = metric.unwrap_or_else(|| usage.metric.clone());
+        let args = [
+            ("metric", metric.clone()),
+            ("percent", language.percent(i64::from(usage.percent) * 100)),
+            ("used", language.number(usage.used)),
+            ("limit", language.number(usage.limit)),
+        ];
+        let next = match (usage.percent >= 100, usage.hard) {
+            (true, true) => "mail-usage-refused",
+            (true, false) => "mail-usage-passed",
+            (false, true) => "mail-usage-soon-refused",
+            (false, false) => "mail-usage-soon",
+        };
+        let mut facts = vec![(metric, self.text("mail-of", &args))];
+        facts.extend(usage.resets_at.map(|at| (self.word("mail-resets-at"), self.date(at))));
+        Content {
+            subject: self.text("mail-usage-subject", &args),
+            paragraphs: vec![self.text("mail-usage-text", &args), self.word(next)],
+            facts,
+            button: self.button("mail-see-usage", "/usage"),
+            notes: Vec::new(),
+        }
+    }
+
+    fn link(&self, [subject, text, button]: [&str; 3], path: &str, expires_at: i64) -> Content {
+        Content {
+            subject: self.word(subject),
+            paragraphs: vec![self.word(text)],
+            facts: Vec::new(),
+            button: self.button(button, path),
+            notes: vec![
+                self.text("mail-link-until", &[("date", self.date_time(expires_at))]),
+                self.word("mail-not-you"),
+            ],
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Staff's view of the outbox: what went out, what did not, how each kind looks.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State as Shared};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header;
+use serde::Deserialize;
+
+use super::render::{self, Reader, Written};
+use super::store::{self, MailRow};
+use super::{Filter, Kind, Letter, State, work};
+use crate::app::App;
+use crate::audit::{self, Actor, Entry};
+use crate::auth::Staff;
+use crate::error::{Error, Result, WayOn};
+use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+
+/// Mails on a page.
+const PAGE: usize = 50;
+
+/// What a mail may do when it is shown: nothing but its own styles.
+const PREVIEW_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox";
+
+/// The routes of this feature.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/staff/mails", get(list))
+        .route("/staff/mails/samples/{kind}", get(sample))
+        .route("/staff/mails/{id}", get(show))
+        .route("/staff/mails/{id}/html", get(html))
+        .route("/staff/mails/{id}/resend", post(resend))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    tenant: String,
+    /// Time and id of the last mail of the page before, with a dash between.
+    #[serde(default)]
+    after: String,
+}
+
+impl Asked {
+    /// What is no kind and no state filters nothing.
+    fn filter(&self) -> Filter {
+        let after = self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+        Filter {
+            kind: self.kind.parse().ok(),
+            state: self.state.parse().ok(),
+            tenant: Some(self.tenant.clone()).filter(|tenant| !tenant.is_empty()),
+            after,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "mail/list.html")]
+struct ListPage {
+    page: Page,
+    mails: Vec<MailRow>,
+    filter: Filter,
+    has_server: bool,
+    older: Option<String>,
+}
+
+async fn list(
+    page: Page,
+    Shared(app): Shared<App>,
+    _: Staff,
+    Query(asked): Query<Asked>,
+) -> Result<Html<ListPage>> {
+    let filter = asked.filter();
+    let mut mails = store::list(&mut app.db.read().await?, &filter, 51).await?;
+    let has_more = mails.len() > PAGE;
+    mails.truncate(PAGE);
+    let older = mails.last().filter(|_| has_more).map(|last| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("kind", filter.kind.map_or("", Kind::as_str))
+            .append_pair("state", filter.state.map_or("", State::as_str))
+            .append_pair("tenant", &asked.tenant)
+            .append_pair("after", &format!("{}-{}", last.created_at, last.id));
+        query.finish()
+    });
+    Ok(Html(ListPage { page, mails, filter, has_server: app.config.mail.server.is_some(), older }))
+}
+
+#[derive(Template)]
+#[template(path = "mail/show.html")]
+struct ShowPage {
+    page: Page,
+    mail: MailRow,
+    written: Option<Written>,
+}
+
+async fn show(
+    page: Page,
+    Shared(app): Shared<App>,
+    _: Staff,
+    Path(id): Path<String>,
+) -> Result<Html<ShowPage>> {
+    let (mail, written) = load(&app, &id).await?;
+    Ok(Html(ShowPage { page, mail, written }))
+}
+
+async fn html(Shared(app): Shared<App>, _: Staff, Path(id): Path<String>) -> Result<Response> {
+    let (_, written) = load(&app, &id).await?;
+    Ok(preview(written.ok_or(Error::NotFound)?.html))
+}
+
+/// A mail and its words. A link that lets its bearer in is not for other eyes, staff's included.
+async fn load(app: &App, id: &str) -> Result<(MailRow, Option<Written>)> {
+    let mail = store::find(&mut app.db.read().await?, id).await?.ok_or(Error::NotFound)?;
+    let mut claimed = mail.claimed();
+    if mail.kind.is_secret()
+        && !app.config.mail.reveals_secrets
+        && let Some(path) = claimed.data.get_mut("path")
+    {
+        *path = String::new().into();
+    }
+    let written = work::write(app, &claimed).await?;
+    Ok((mail, written.map(|(_, written)| written)))
+}
+
+async fn sample(
+    page: Page,
+    Shared(app): Shared<App>,
+    _: Staff,
+    Path(kind): Path<String>,
+) -> Result<Response> {
+    let kind: Kind = kind.parse().map_err(|_| Error::NotFound)?;
+    let reader = Reader {
+        name: Some("Ana Ruiz".to_owned()),
+        tenant: Some("Norte".to_owned()),
+        language: page.language(),
+        time_zone: page.time_zone(),
+    };
+    let written = render::write(&Letter::sample(kind), &reader, &app.config.site, &app.catalog)?;
+    Ok(preview(written.html))
+}
+
+fn preview(html: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, PREVIEW_POLICY),
+    ];
+    (headers, html).into_response()
+}
+
+/// A form that says nothing but that it is ours.
+#[derive(Deserialize)]
+struct Nothing {}
+
+async fn resend(
+    Shared(app): Shared<App>,
+    staff: Staff,
+    ClientAddress(address): ClientAddress,
+    Path(id): Path<String>,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Response> {
+    let back = format!("/staff/mails/{id}");
+    let now = app.clock.now();
+    let mut tx = app.db.write().await?;
+    let mail = store::find(&mut tx, &id).await?.ok_or(Error::NotFound)?;
+    let way_on = || Some(WayOn { to: back.clone(), label: "mail-show-title" });
+    if mail.kind.is_secret() && !app.config.mail.reveals_secrets {
+        return Err(Error::Conflict { reason: "mail-not-resendable", way_on: way_on() });
+    }
+    if !store::resend(&mut tx, &id, now).await? {
+        return Err(Error::Conflict { reason: "mail-still-waiting", way_on: way_on() });
+    }
+    let mut entry = Entry::new(Actor::User(staff.user.id.as_str().to_owned()), "mail.resent", now)
+        .object(&id)
+        .address(address.to_string());
+    entry.tenant = mail.tenant_id;
+    audit::record(&mut tx, &entry).await?;
+    tx.commit().await?;
+    Ok(redirect(back).flash(Flash::success("mail-resent")).into_response())
+}
