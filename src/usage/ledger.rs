@@ -11,7 +11,7 @@ use crate::clock::from_seconds;
 use crate::tenants::TenantId;
 
 /// Shares of a limit that tell somebody, in per cent.
-pub(super) const THRESHOLDS: [i64; 2] = [80, 100];
+pub(super) const THRESHOLDS: [u16; 2] = [80, 100];
 /// What is billed goes out added up by hours, in seconds.
 pub(super) const HOUR: i64 = 3_600;
 /// The period under which a gauge's level is kept.
@@ -46,7 +46,7 @@ pub(super) struct Threshold {
     pub(super) tenant: TenantId,
     pub(super) metric: String,
     pub(super) period_start: i64,
-    pub(super) percent: i64,
+    pub(super) percent: u16,
     pub(super) standing: Standing,
 }
 
@@ -176,7 +176,7 @@ impl<'a> Ledger<'a> {
     fn note_thresholds(&mut self, event: &Event, before: i64, standing: Standing, window: Window) {
         let Some(limit) = standing.limit.limit.filter(|limit| *limit > 0) else { return };
         let is_at =
-            |used: i64, percent: i64| i128::from(used) * 100 >= i128::from(limit) * i128::from(percent);
+            |used: i64, percent: u16| i128::from(used) * 100 >= i128::from(limit) * i128::from(percent);
         for percent in THRESHOLDS {
             if is_at(standing.used, percent) && !is_at(before, percent) {
                 self.thresholds.push(Threshold {
@@ -208,10 +208,4 @@ impl<'a> Ledger<'a> {
 
 fn answer(refusal: Option<super::Refusal>, standing: Standing) -> Answer {
     Answer { outcome: refusal.map_or(Outcome::Recorded, Outcome::Refused), standing }
-}
-
-/// The cause of the mail about a threshold: one for each period, however often the level goes up and down.
-pub(super) fn cause(threshold: &Threshold) -> String {
-    let Threshold { tenant, metric, period_start, percent, .. } = threshold;
-    format!("usage_threshold:{tenant}:{metric}:{period_start}:{percent}")
 }

@@ -113,8 +113,9 @@ async fn report(stripe: &Stripe, part: &Claimed, now: Timestamp) -> Result<(), F
         identifier: part.identifier.clone(),
         timestamp: meters::reported_at(window_start, now.as_second()),
     };
-    let key =
-        Key::try_from(part.identifier.clone()).map_err(|_| stop("the identifier is no idempotency key"))?;
+    // The identifier makes the part one, for as long as an idempotency key would. The key is a new one with each try: under an
+    // old one Stripe repeats its first answer, and would repeat a fault of its own for a day.
+    let key = Key::random();
     match calls::report(stripe, &used, &key, Budget::work()).await {
         Ok(_) => Ok(()),
         Err(error) if is_known(&error) => Ok(()),
@@ -241,7 +242,7 @@ async fn compare_one(
     let Ok(customer) = metered.customer_id.parse::<CustomerId>() else { return Ok(0) };
     let Some(cycle) = store::cycle(&mut db.read().await?, &metered.tenant_id).await? else { return Ok(0) };
     let mut made = 0;
-    for period in two_periods(&cycle, now) {
+    for period in billed_periods(&cycle, now) {
         // Stripe sums whole minutes; ours are the hours that begin in the same ones.
         let (start, end) = (minute(period.start), minute(period.end.min(now)));
         if start >= end {
@@ -279,9 +280,15 @@ async fn compare_one(
     Ok(made)
 }
 
-fn two_periods(cycle: &Cycle, now: Timestamp) -> [Window; 2] {
+/// The current period and the one before, those of them that Stripe bills.
+fn billed_periods(cycle: &Cycle, now: Timestamp) -> Vec<Window> {
     let current = cycle.window(now);
-    [cycle.window(from_seconds(current.start.as_second() - 1)), current]
+    let before = cycle.window(from_seconds(current.start.as_second() - 1));
+    let since = match *cycle {
+        Cycle::Subscription { since, .. } => Some(since),
+        Cycle::Calendar { .. } => None,
+    };
+    [before, current].into_iter().filter(|period| since.is_some_and(|since| period.start >= since)).collect()
 }
 
 fn minute(at: Timestamp) -> i64 {

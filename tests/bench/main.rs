@@ -9,6 +9,7 @@
 mod postgres;
 
 mod inserts;
+mod usage;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ async fn main() {
     for (name, db) in databases().await {
         if "inserts".contains(&wanted) {
             inserts::run(name, &db).await;
+        }
+        if "usage".contains(&wanted) {
+            usage::run(name, &db).await;
         }
         db.close().await;
     }

@@ -9,7 +9,9 @@ use crate::catalog::policy::Catalog;
 use crate::catalog::product::Limit;
 use crate::clock::from_seconds;
 use crate::db::{Result, Tx, bulk, sql};
-use crate::usage::ledger::{self, DayChange, Slot, Threshold, Total};
+use crate::mail::letter::UsageThreshold;
+use crate::mail::{self, Letter};
+use crate::usage::ledger::{DayChange, Slot, Threshold, Total};
 use crate::usage::{Answer, Change, Event, Outcome, Refusal, Standing, Terms};
 
 /// How long what was billed gathers before it is sent, in seconds.
@@ -244,26 +246,18 @@ pub(in crate::usage) async fn put_hours(
 
 /// Stages the mails about thresholds, each once for its period.
 pub(in crate::usage) async fn put_thresholds(tx: &mut Tx, reached: &[Threshold], now: i64) -> Result<()> {
-    for threshold in reached {
-        let data = serde_json::json!({
-            "metric": threshold.metric,
-            "percent": threshold.percent,
-            "used": threshold.standing.used,
-            "limit": threshold.standing.limit.limit,
-            "hard": threshold.standing.limit.hard,
-            "resets_at": threshold.standing.reset_at.map(Timestamp::as_second),
+    for Threshold { tenant, metric, period_start, percent, standing } in reached {
+        let letter = Letter::UsageThreshold(UsageThreshold {
+            metric: metric.clone(),
+            percent: *percent,
+            used: standing.used,
+            limit: standing.limit.limit.unwrap_or(i64::MAX),
+            hard: standing.limit.hard,
+            resets_at: standing.reset_at.map(Timestamp::as_second),
         });
-        tx.query(sql!(
-            "insert into mails (id, cause, kind, tenant_id, data, state, due_at, created_at)"
-            " values ($1, $2, 'usage_threshold', $3, $4, 'waiting', $5, $5) on conflict (cause) do nothing"
-        ))
-        .bind(crate::id::random("mail"))
-        .bind(ledger::cause(threshold))
-        .bind(threshold.tenant.as_str())
-        .bind(data.to_string())
-        .bind(now)
-        .run()
-        .await?;
+        let cause = format!("{tenant}:{metric}:{period_start}:{percent}");
+        let mail = mail::New::of(&letter, cause).tenant(tenant.as_str());
+        mail::stage(tx, &mail, from_seconds(now)).await?;
     }
     Ok(())
 }

@@ -277,11 +277,11 @@ pub async fn periods(
     let is_gauge = catalog.metric(metric).is_some_and(|metric| metric.kind == MetricKind::Gauge);
     let rows: Vec<(i64, i64, i64, i64)> = tx
         .query(sql!(
-            "select 0 as list, day, period_start, quantity from usage_days"
+            "select cast(0 as bigint) as list, day, period_start, quantity from usage_days"
             " where tenant_id = $1 and metric = $2 and (day >= $3 or day between $4 and $5)"
-            " union all select 1, period_end, period_start, total from (select period_end, period_start, total"
+            " union all select cast(1 as bigint), period_end, period_start, total from (select period_end, period_start, total"
             " from usage_totals where tenant_id = $1 and metric = $2 order by period_start desc limit $6) t"
-            " union all select 2, 0, period_start, quantity from (select period_start, max(quantity) as quantity"
+            " union all select cast(2 as bigint), cast(0 as bigint), period_start, quantity from (select period_start, max(quantity) as quantity"
             " from usage_days where tenant_id = $1 and metric = $2 and day >= $7 group by period_start) g"
         ))
         .bind(tenant.as_str())
