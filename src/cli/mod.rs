@@ -30,7 +30,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the portal against your Stripe account
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Run the portal with its own Stripe sandbox and tenants to look at: no keys, no network
     #[cfg(feature = "sandbox")]
     Demo(serve::DemoArgs),

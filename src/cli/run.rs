@@ -13,9 +13,9 @@ use crate::sync;
 
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve(args) => serve(args).await?,
+        Command::Serve(args) => serve(*args).await?,
         #[cfg(feature = "sandbox")]
-        Command::Demo(args) => serve::demo(args).await?,
+        Command::Demo(args) => Box::pin(serve::demo(args)).await?,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => serve::sandbox(args).await?,
         Command::Setup(args) => set_up(args).await?,

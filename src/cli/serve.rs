@@ -89,7 +89,7 @@ pub(super) struct SandboxArgs {
 pub(super) async fn demo(args: DemoArgs) -> Result<(), Failure> {
     let listener = bind(args.listen).await?;
     let demo = demo::start(listener.local_addr()?, args.sandbox_listen).await?;
-    demo::serve(demo, listener, stop_signal()).await
+    Box::pin(demo::serve(demo, listener, stop_signal())).await
 }
 
 #[cfg(feature = "sandbox")]

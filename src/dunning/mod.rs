@@ -269,7 +269,7 @@ pub fn timeline(case: &Case, steps: &[Planned]) -> Vec<Line> {
         match planned.done_at {
             Some(at) if planned.state == "done" => lines.push(line(at, planned.step.key(), true, is_grave)),
             None if case.state == State::Open => {
-                lines.push(line(planned.due_at, planned.step.key(), false, is_grave))
+                lines.push(line(planned.due_at, planned.step.key(), false, is_grave));
             }
             _ => {}
         }

@@ -40,25 +40,39 @@ async fn insert(tx: &mut Tx, rows: &[Row]) -> db::Result<()> {
 }
 
 /// New rows without end, as large as Stripe's events are.
-struct Source {
+pub(crate) struct Source {
+    prefix: &'static str,
     next: AtomicU64,
     payload: Arc<str>,
 }
 
 impl Source {
+    /// Rows that begin with this word.
+    pub(crate) fn new(prefix: &'static str) -> Self {
+        Self { prefix, next: AtomicU64::new(0), payload: "x".repeat(2_000).into() }
+    }
+
     fn row(&self) -> Row {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Row { id: format!("evt_1S{number:022}"), payload: Arc::clone(&self.payload), at: 1_800_000_000 }
+        Row {
+            id: format!("{}_{number:022}", self.prefix),
+            payload: Arc::clone(&self.payload),
+            at: 1_800_000_000,
+        }
     }
 }
 
-/// Both rates for 16 and for 64 who wait at once.
-pub(crate) async fn run(name: &str, db: &Db) {
+/// The table that rows go to.
+pub(crate) async fn prepare(db: &Db) {
     let mut tx = db.write().await.unwrap();
     let table = "create table bench_rows (id text primary key, kind text, payload text, at bigint)";
     tx.query_built(table.to_owned()).run().await.unwrap();
     tx.commit().await.unwrap();
-    let source = Arc::new(Source { next: AtomicU64::new(0), payload: "x".repeat(2_000).into() });
+}
+
+/// Both rates for 16 and for 64 who wait at once.
+pub(crate) async fn run(name: &str, db: &Db) {
+    let source = Arc::new(Source::new("evt"));
     for waiters in [16, 64] {
         let (mut grouped, mut raw) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
@@ -74,7 +88,7 @@ pub(crate) async fn run(name: &str, db: &Db) {
     }
 }
 
-async fn one_insert(db: &Db, source: &Source, rows: usize) -> usize {
+pub(crate) async fn one_insert(db: &Db, source: &Source, rows: usize) -> usize {
     let rows: Vec<Row> = (0..rows).map(|_| source.row()).collect();
     let mut tx = db.write().await.unwrap();
     insert(&mut tx, &rows).await.unwrap();

@@ -9,6 +9,7 @@
 mod postgres;
 
 mod inserts;
+mod requests;
 mod usage;
 
 use std::time::{Duration, Instant};
@@ -25,8 +26,12 @@ async fn main() {
     // cargo adds `--bench`; what is no flag narrows the choice.
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     for (name, db) in databases().await {
+        inserts::prepare(&db).await;
         if "inserts".contains(&wanted) {
             inserts::run(name, &db).await;
+        }
+        if "requests".contains(&wanted) {
+            requests::run(name, &db).await;
         }
         if "usage".contains(&wanted) {
             usage::run(name, &db).await;

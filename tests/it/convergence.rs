@@ -213,7 +213,7 @@ impl World {
         all.reverse();
         for event in all.into_iter().skip(self.made.len()) {
             let index = self.made.len();
-            self.queue.extend(std::iter::repeat_n(index, if index % 3 == 0 { 2 } else { 1 }));
+            self.queue.extend(std::iter::repeat_n(index, if index.is_multiple_of(3) { 2 } else { 1 }));
             self.made.push(event);
         }
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use billing_portal::app;
 use billing_portal::auth::Role;
 use billing_portal::catalog::setup;
-use billing_portal::clock::{Clock, from_seconds};
+use billing_portal::clock::Clock;
 use billing_portal::db::Db;
 use billing_portal::demo::Control;
 use billing_portal::sandbox::{self, Sandbox};
@@ -80,15 +80,6 @@ impl World {
     pub(crate) async fn settle(&self) {
         self.control.idle().await.unwrap();
         worker::settle(&self.portal.app).await;
-    }
-
-    /// Lets seconds pass, for the portal, the sandbox and the world; what is due on the way happens.
-    pub(crate) async fn pass(&self, seconds: i64) {
-        let clock = &self.portal.clock;
-        self.control.advance(from_seconds(clock.now().as_second() + seconds)).await.unwrap();
-        self.control.pass(seconds).await.unwrap();
-        clock.pass(seconds);
-        self.settle().await;
     }
 
     /// A new tenant and its owner's browser.

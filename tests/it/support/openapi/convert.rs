@@ -67,9 +67,7 @@ fn convert(schema: &Value) -> Value {
             }
             "items" => convert(value),
             "additionalProperties" if value.is_object() => convert(value),
-            "anyOf" | "oneOf" | "allOf" => {
-                value.as_array().into_iter().flatten().map(|schema| convert(schema)).collect()
-            }
+            "anyOf" | "oneOf" | "allOf" => value.as_array().into_iter().flatten().map(convert).collect(),
             // A list of one value tells one object from another; longer ones grow from version to version.
             "enum" if value.as_array().is_some_and(|values| values.len() > 1) => {
                 continue;
