@@ -34,6 +34,7 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("charge.made", "audit-charge-made"),
     ("charge.changed", "audit-charge-changed"),
     ("checkout.started", "audit-checkout-started"),
+    ("usage.report_retried", "audit-usage-report-retried"),
     ("mail.sent", "audit-mail-sent"),
     ("mail.kept", "audit-mail-kept"),
     ("mail.failed", "audit-mail-failed"),

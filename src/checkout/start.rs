@@ -1,10 +1,11 @@
 //! Starting a session, and looking what became of one. No transaction is open while Stripe is asked.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use super::{Buyer, Next, Order, Session, State, store};
 use crate::app::App;
-use crate::audit::Actor;
+use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Result, WayOn};
 use crate::i18n::Language;
 use crate::id;
@@ -73,6 +74,11 @@ pub async fn start(
                 if !store::start(&mut tx, &new, user, now).await? {
                     continue; // Somebody of the same tenant was quicker: look at theirs.
                 }
+                let entry = Entry::new(Actor::User(user.to_owned()), "checkout.started", now);
+                let after = json!({ "plan": order.plan, "price": order.price, "quantity": order.quantity });
+                let entry =
+                    entry.tenant(tenant.id.as_str()).object(new.id.as_str()).change(None, Some(after));
+                audit::record(&mut tx, &entry).await?;
                 tx.commit().await?;
                 new
             }

@@ -80,8 +80,8 @@ struct SetupArgs {
     stripe: StripeArgs,
     #[command(flatten)]
     catalog: CatalogArgs,
-    /// The address that Stripe sends events to, such as https://billing.example.com/webhooks/stripe: makes the endpoint and
-    /// prints its signing secret, which Stripe shows only once
+    /// The address that Stripe sends events to, ending in `/webhooks/stripe`: makes the endpoint and prints its signing
+    /// secret, which Stripe shows only once
     #[arg(long)]
     webhook_url: Option<url::Url>,
     /// Put back what somebody has changed in Stripe since

@@ -6,6 +6,7 @@
 mod support;
 
 mod access;
+mod audit;
 mod auth;
 mod checkout;
 mod contract;
@@ -13,6 +14,7 @@ mod convergence;
 mod db;
 mod group_commit;
 mod house;
+mod mail;
 mod pages;
 mod sandbox;
 mod sessions;

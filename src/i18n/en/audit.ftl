@@ -77,3 +77,4 @@ audit-dunning-restricted = Access restricted
 audit-dunning-warned = Last notice before the end
 audit-dunning-cancelled = Subscription ended for want of a payment
 audit-dunning-closed = The missing payment is settled
+audit-usage-report-retried = Usage that Stripe refused is sent again

@@ -77,3 +77,4 @@ audit-dunning-restricted = Acceso restringido
 audit-dunning-warned = Último aviso antes del fin
 audit-dunning-cancelled = Suscripción terminada por falta de pago
 audit-dunning-closed = El pago pendiente queda resuelto
+audit-usage-report-retried = Se reenvía el uso que Stripe rechazó

@@ -8,4 +8,5 @@ pub(crate) mod portal;
 pub(crate) mod postgres;
 pub(crate) mod recorder;
 pub(crate) mod script;
+pub(crate) mod smtp;
 pub(crate) mod world;
