@@ -30,8 +30,13 @@ fn walk(state: &State, value: &mut Value, steps: &[&str]) -> Answer<()> {
     let Value::Object(_) = value else { return Ok(()) };
     if value.get(*step).is_none_or(Value::is_null)
         && let Some(made) = on_demand(state, value, step)
+        && !(made.is_null() && value["object"] == "price")
     {
         value[*step] = made;
+    }
+    // What this object does not have, though others of its kind do, stays away.
+    if value["object"] == "price" && matches!(*step, "tiers" | "currency_options") && value[*step].is_null() {
+        return Ok(());
     }
     let Some(field) = value.get_mut(*step) else {
         return Err(ApiError::invalid("expand", format!("This property cannot be expanded ({step})."))

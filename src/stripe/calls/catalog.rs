@@ -94,8 +94,10 @@ pub async fn create_product(
 ) -> Result<Fetched<Product>> {
     let mut request = CreateProduct::new(new.name.as_str())
         .id(new.id.as_str())
-        .marketing_features(new.features.iter().map(Features::new).collect::<Vec<_>>())
         .metadata(super::metadata(&new.metadata));
+    if !new.features.is_empty() {
+        request = request.marketing_features(new.features.iter().map(Features::new).collect::<Vec<_>>());
+    }
     if let Some(description) = &new.description {
         request = request.description(description.as_str());
     }
@@ -195,8 +197,10 @@ pub async fn create_price(
         .lookup_key(new.lookup_key.as_str())
         .transfer_lookup_key(true)
         .recurring(recurring)
-        .metadata(super::metadata(&new.metadata))
         .expand(price_parts(""));
+    if !new.metadata.is_empty() {
+        request = request.metadata(super::metadata(&new.metadata));
+    }
     request = match &new.amount {
         Amount::Minor(minor) => request.unit_amount(*minor),
         Amount::Decimal(decimal) => request.unit_amount_decimal(decimal.as_str()),

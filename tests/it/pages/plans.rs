@@ -73,7 +73,7 @@ both_databases! {
         let page = browser.get("/plans").await;
         let current = column(&page.body, "professional");
         assert!(current.contains("Your plan") && !current.contains("<form"), "{current}");
-        assert!(column(&page.body, "starter").contains("value=\"subscription_update\""));
+        assert!(column(&page.body, "starter").contains("action=\"/subscription/change/review\""));
         assert!(!page.body.contains("action=\"/checkout\""), "one subscription is enough");
         let year = browser.get("/plans?interval=year").await;
         assert!(column(&year.body, "professional").contains("Change the interval"));
