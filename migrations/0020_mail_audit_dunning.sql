@@ -41,8 +41,8 @@ create table dunning_cases (
   amount bigint not null,                           -- what is missing, minor units
   state text not null check (state in ('open', 'paid', 'void', 'ended')),
   opened_at bigint not null,                        -- when the payment first failed
-  restricts_at bigint not null,
-  cancels_at bigint not null,
+  restricts_at bigint,
+  cancels_at bigint,
   next_at bigint,                                   -- when the next step is due; null: there is none
   lease_until bigint not null default 0,            -- while a step is being carried out, in the world's time
   attempts bigint not null default 0,               -- of the step that is next

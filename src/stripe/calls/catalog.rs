@@ -92,9 +92,8 @@ pub async fn create_product(
     key: &Key,
     budget: Budget,
 ) -> Result<Fetched<Product>> {
-    let mut request = CreateProduct::new(new.name.as_str())
-        .id(new.id.as_str())
-        .metadata(super::metadata(&new.metadata));
+    let mut request =
+        CreateProduct::new(new.name.as_str()).id(new.id.as_str()).metadata(super::metadata(&new.metadata));
     if !new.features.is_empty() {
         request = request.marketing_features(new.features.iter().map(Features::new).collect::<Vec<_>>());
     }
