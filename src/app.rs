@@ -16,8 +16,8 @@ use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
 use crate::{
-    audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, subscription, tenants, usage,
-    web, webhooks,
+    api, audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, subscription, tenants,
+    usage, web, webhooks,
 };
 
 /// The running portal. Cloning is cheap.
@@ -44,6 +44,8 @@ pub struct Parts {
     pub bell: Bell,
     /// The way in for what tenants use.
     pub usage: usage::Gate,
+    /// What the API keeps between calls.
+    pub api: api::Api,
 }
 
 impl Deref for App {
@@ -60,6 +62,7 @@ impl App {
         let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
         let inbox = Inbox::open(db.clone());
         let usage = usage::Gate::start(db.clone(), &catalog);
+        let api = api::Api::new(&stripe, api::Rates::default());
         Self(Arc::new(Parts {
             db,
             clock,
@@ -70,6 +73,7 @@ impl App {
             inbox,
             bell: Bell::default(),
             usage,
+            api,
         }))
     }
 }
@@ -108,6 +112,7 @@ pub fn furnish(app: App, pages: Router<App>) -> Router {
     let routes = pages
         .fallback(nowhere)
         .layer(app.auth.session_layer())
+        .merge(api::router(&app))
         .merge(webhooks::web::router())
         .merge(health::router(ready));
     web::furnish(routes, Arc::clone(&app.config.site)).with_state(app)

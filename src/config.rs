@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use url::Url;
 
+use crate::api::{HostTokens, Jwks};
 use crate::catalog::policy::{Catalog, CatalogError};
 use crate::clock::Clock;
 use crate::mail;
@@ -76,6 +77,27 @@ pub struct WebArgs {
     /// The address of your support, shown where a page can do no more
     #[arg(long, env = "SUPPORT_EMAIL")]
     pub support_email: Option<String>,
+    #[command(flatten)]
+    /// Tokens of the host application.
+    pub host: HostArgs,
+}
+
+/// Tokens that the host application signs for its users, to call the API with.
+#[derive(Args, Clone, Debug)]
+pub struct HostArgs {
+    /// The secret that the host application signs its users' tokens with (HS256), 32 bytes or more [default: no tokens]
+    #[arg(long, env = "HOST_JWT_SECRET", hide_env_values = true, conflicts_with = "host_jwt_jwks")]
+    pub host_jwt_secret: Option<String>,
+    /// The host application's public keys (RS256, ES256, EdDSA) as a JWK set: a file or an https address, read again when a
+    /// token names a key that is not in it [default: no tokens]
+    #[arg(long, env = "HOST_JWT_JWKS")]
+    pub host_jwt_jwks: Option<String>,
+    /// What the tokens' `iss` must be; required with a secret or keys
+    #[arg(long, env = "HOST_JWT_ISSUER")]
+    pub host_jwt_issuer: Option<String>,
+    /// What the tokens' `aud` must hold; required with a secret or keys
+    #[arg(long, env = "HOST_JWT_AUDIENCE")]
+    pub host_jwt_audience: Option<String>,
 }
 
 /// What is logged, and how.
@@ -109,6 +131,8 @@ pub struct Config {
     pub livemode: bool,
     /// How mails go out.
     pub mail: mail::Settings,
+    /// What tokens of the host application's users are held against; none: only keys open the API.
+    pub host_tokens: Option<HostTokens>,
 }
 
 /// Signing secrets, never printed.
@@ -265,7 +289,42 @@ impl WebArgs {
             webhook_secrets: WebhookSecrets::new(secrets)?,
             livemode,
             mail: self.mail()?,
+            host_tokens: self.host.resolve()?,
         })
+    }
+}
+
+impl HostArgs {
+    /// What tokens are held against, if there are to be any.
+    ///
+    /// # Errors
+    /// The secret is too short, the keys are nowhere, or issuer or audience is missing: a token for somebody else would open
+    /// the door.
+    pub fn resolve(&self) -> Result<Option<HostTokens>, ConfigError> {
+        let given = |text: &Option<String>| {
+            text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let wrong = |name, problem: String| ConfigError::Value { name, problem };
+        let (secret, set) = (given(&self.host_jwt_secret), given(&self.host_jwt_jwks));
+        if secret.is_none() && set.is_none() {
+            return Ok(None);
+        }
+        let required = |name, text: &Option<String>| {
+            given(text).ok_or_else(|| {
+                wrong(name, "is required where the host application's tokens are taken".into())
+            })
+        };
+        let issuer = required("HOST_JWT_ISSUER", &self.host_jwt_issuer)?;
+        let audience = required("HOST_JWT_AUDIENCE", &self.host_jwt_audience)?;
+        if let Some(secret) = secret {
+            let tokens = HostTokens::by_secret(secret.as_bytes(), issuer, audience);
+            return tokens.map(Some).map_err(|short| wrong("HOST_JWT_SECRET", short.to_string()));
+        }
+        let set = set.unwrap_or_default();
+        let jwks = |problem: String| wrong("HOST_JWT_JWKS", format!("{set} {problem}"));
+        let source = set.parse().map_err(|error: crate::api::NotASource| jwks(error.to_string()))?;
+        let keys = Jwks::new(source).map_err(|error| jwks(format!("cannot be used: {error}")))?;
+        Ok(Some(HostTokens::by_set(keys, issuer, audience)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! background steps. Data goes request → `web` → rules → `store` → page struct → template.
 
 pub mod access;
+pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;

@@ -5,6 +5,7 @@
 //! ([`policy::Catalog`]) declares metrics and policy, and is what `setup` provisions Stripe from. This folder never decides
 //! what a tenant may do: that is `access`.
 
+pub mod api;
 pub mod policy;
 pub mod pricing;
 pub mod product;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Failure;
 use crate::app::App;
 use crate::web::server::{Limits, serve, stop_signal};
-use crate::{auth, worker};
+use crate::{api, auth, worker};
 #[cfg(feature = "sandbox")]
 use crate::{
     demo,
@@ -47,6 +47,9 @@ pub(crate) async fn run(app: App, listener: TcpListener, router: Router, stop: i
 /// Forgets sessions and tries to sign in that are over, every ten minutes.
 async fn sweep(app: App) {
     loop {
+        if let Err(error) = api::work::sweep(&app.db, &app.clock).await {
+            tracing::warn!(%error, "old answers of the API were not forgotten; a little later again");
+        }
         if let Err(error) = auth::work::sweep(&app.auth).await {
             tracing::warn!(%error, "cannot forget what is over; trying again later");
         }

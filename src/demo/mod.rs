@@ -136,6 +136,7 @@ pub async fn start(portal: SocketAddr, sandbox: SocketAddr) -> Result<Demo, Fail
         livemode: false,
         // There is nobody to keep secrets from, and a link in a mail is there to be followed.
         mail: mail::Settings { server: None, reveals_secrets: true },
+        host_tokens: None,
     };
     // A test key by its form: a live key cannot get here.
     let mut stripe = StripeConfig::new("sk_test_demo".parse()?, Some(base.clone()))?;

@@ -32,7 +32,9 @@ use tracing::Instrument as _;
 
 pub use address::{ClientAddress, Peer};
 pub use csv::Csv;
+pub(crate) use errors::for_program;
 pub use flash::{Flash, Tone};
+pub(crate) use form::collect;
 pub use form::{FORM_LIMIT, Form};
 pub use language::LanguageChoice;
 pub use page::{Html, Page};

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod api;
 pub(crate) mod browser;
 #[macro_use]
 pub(crate) mod databases;
