@@ -251,10 +251,7 @@ impl<P: Permission> FromRequestParts<App> for KeyFor<P> {
 /// # Errors
 /// When it cannot be found out now.
 pub(super) async fn find(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Result<Caller, Refusal>> {
-    let credential = match bearer(headers) {
-        Ok(credential) => credential,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let Some(credential) = bearer(headers) else { return Ok(Err(missing())) };
     let named = match headers.get(TENANT_HEADER).map(HeaderValue::to_str) {
         None => None,
         Some(Ok(id)) if (1..=200).contains(&id.trim().len()) => Some(id.trim()),
@@ -322,14 +319,12 @@ async fn note_use(app: &App, key: &ApiKey) {
 }
 
 /// What stands behind `Bearer` in the one `Authorization` header.
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(one), None) = (all.next(), all.next()) else {
-        return Err(missing());
-    };
-    let (scheme, rest) = one.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+    let (Some(one), None) = (all.next(), all.next()) else { return None };
+    let (scheme, rest) = one.to_str().ok()?.split_once(' ')?;
     let rest = rest.trim();
-    if scheme.eq_ignore_ascii_case("bearer") && !rest.is_empty() { Ok(rest) } else { Err(missing()) }
+    (scheme.eq_ignore_ascii_case("bearer") && !rest.is_empty()).then_some(rest)
 }
 
 fn missing() -> Refusal {

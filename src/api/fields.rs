@@ -62,7 +62,6 @@ impl Fields {
     }
 
     /// A field that may be absent. The outer none says that it is wrong, which is noted.
-    #[expect(clippy::option_option, reason = "wrong, absent and there are three things")]
     pub fn optional<T>(
         &mut self,
         name: &str,
@@ -119,7 +118,6 @@ impl Fields {
     }
 
     /// An object inside this one.
-    #[expect(clippy::option_option, reason = "wrong, absent and there are three things")]
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.given.remove(name).unwrap_or(Value::Null) {
             Value::Null => Some(None),

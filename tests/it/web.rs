@@ -259,7 +259,7 @@ async fn a_program_gets_its_errors_as_json() {
     assert!(body.contains("\"code\":\"not_found\""), "{body}");
     let (answer, body) =
         ask(&router, Request::post("/api/thing").body(Body::empty()).expect("a request")).await;
-    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     assert!(body.contains("\"details\":{\"quantity\":"), "{body}");
     let (answer, _) = ask(&router, get_request("/webhooks/nowhere")).await;
     assert_eq!(header_of(&answer, "content-type"), "application/json");

@@ -10,7 +10,7 @@ use billing_portal::config::Config;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 
 use super::probe;
@@ -291,8 +291,9 @@ fn ec() -> EncodingKey {
 }
 
 fn ed() -> EncodingKey {
-    let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-    EncodingKey::from_ed_der(key.as_ref())
+    // PKCS#8 (RFC 8410, 7): ring writes a form of its own.
+    let head = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+    EncodingKey::from_ed_der(&[&head[..], &rand::random::<[u8; 32]>()].concat())
 }
 
 fn jwk(id: &str, key: &EncodingKey, algorithm: Algorithm) -> Value {

@@ -1,5 +1,6 @@
 //! What is for sale, as programs see it.
 
+use billing_portal::api::Scope;
 use serde_json::{Value, json};
 
 use crate::support::api::Program;
@@ -40,6 +41,9 @@ both_databases! {
         anybody.get("/plans/enterprise").await.expect(404);
         world.portal.user_of(&sur, "owner").get("/plans/enterprise").await.expect(404);
         assert_eq!(plan(&world.portal.user_of(&norte, "owner"), "enterprise").await["plan_type"], "custom");
+        let host = world.portal.host(&[Scope::BillingRead]).await;
+        host.get("/plans/enterprise").await.expect(404);
+        host.tenant(&norte).get("/plans/enterprise").await.expect(200);
     }
 
     async fn what_is_asked_wrongly_is_named(world: World) {
