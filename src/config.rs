@@ -103,9 +103,9 @@ pub struct HostArgs {
 /// What is logged, and how.
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
-    /// What to log: a level, or a list like `info,billing_portal=debug`
-    #[arg(long, env = "LOG", default_value = "info", global = true)]
-    pub log: String,
+    /// What to log: a level, or a list like `info,billing_portal=debug` [default: info; `demo`: warn]
+    #[arg(long, env = "LOG", global = true)]
+    pub log: Option<String>,
     /// How to log it [default: text on a terminal, json elsewhere]
     #[arg(long, env = "LOG_FORMAT", global = true)]
     pub log_format: Option<LogFormat>,

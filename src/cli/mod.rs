@@ -53,6 +53,18 @@ enum Command {
     Event(WithDatabase<webhooks::cli::Event>),
 }
 
+impl Command {
+    /// What it logs unless told otherwise. The demo plays months of history when it starts: who tries it is to see its
+    /// address, not a thousand requests.
+    fn log(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "sandbox")]
+            Self::Demo(_) => "warn",
+            _ => "info",
+        }
+    }
+}
+
 /// A command that needs the database alone.
 #[derive(Args, Debug)]
 struct WithDatabase<C: Subcommand> {
@@ -119,7 +131,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Understands the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(&cli.log);
+    start_log(&cli.log, cli.command.log());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -149,8 +161,9 @@ pub fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn start_log(args: &LogArgs) {
-    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_log(args: &LogArgs, default: &str) {
+    let wanted = args.log.as_deref().unwrap_or(default);
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(default));
     let to = std::io::stderr;
     let text = match args.log_format {
         Some(format) => format == LogFormat::Text,

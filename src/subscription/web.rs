@@ -19,7 +19,12 @@ use crate::clock::from_seconds;
 use crate::error::{Error, Result, WayOn};
 use crate::stripe::Budget;
 use crate::stripe::calls::portal::{self, Flow, Visit};
+use crate::usage::view::{Brief, briefs};
+use crate::usage;
 use crate::web::{Form, Html, Page, Redirect, Tone, local_path, redirect, redirect_out};
+
+/// How many metrics the overview shows: those nearest to their limits.
+const METRICS_SHOWN: usize = 4;
 
 /// The routes of the subscription.
 pub fn router() -> Router<App> {
@@ -38,6 +43,7 @@ struct Overview {
     next_invoice: Option<Next>,
     payment: Option<Payment>,
     details_seen_at: Option<Timestamp>,
+    usage: Vec<Brief>,
     is_live: bool,
     may_change: bool,
     options: Options,
@@ -72,6 +78,7 @@ async fn overview(page: Page, State(app): State<App>, reader: Reader) -> Result<
         return Ok(redirect("/plans").into_response());
     };
     let offer = catalog::store::offer(&mut tx).await?;
+    let used = usage::store::standings(&mut tx, &reader.tenant.id, &app.catalog, page.now()).await?;
     drop(tx);
 
     let standing = standing(&billing, subscription);
@@ -88,6 +95,7 @@ async fn overview(page: Page, State(app): State<App>, reader: Reader) -> Result<
             .map(|next| Next { amount: page.money(next.amount()), at: next.at.map(from_seconds) }),
         payment: payment(&page, &billing),
         details_seen_at: customer.and_then(|customer| customer.details_seen_at),
+        usage: briefs(&page, &app.catalog, used.as_deref().unwrap_or_default(), METRICS_SHOWN),
         is_live: true,
         options: cancel::options(subscription, &app.catalog.policy),
         may_change: reader.role.manages_billing(),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::MetricUse;
+use super::{MetricUse, Standing};
 use super::chart::{Chart, Column, chart};
 use super::forecast::Forecast;
 use super::period::{Window, day_of, start_of_day};
@@ -71,6 +71,37 @@ impl Card {
             outlook: used.forecast.as_ref().map(|forecast| outlook(page, used, forecast, window)),
         })
     }
+}
+
+/// A metric in one line, for the overview.
+#[derive(Clone, Debug)]
+pub struct Brief {
+    /// The metric's id, for the link.
+    pub link: String,
+    /// What it is called.
+    pub name: String,
+    /// “420 of 1,000”.
+    pub words: String,
+    /// How much of the limit, in hundredths of a per cent up to 10,000.
+    pub share: i64,
+}
+
+/// The metrics nearest to their limits, the nearest first; what is not limited needs no watching.
+pub fn briefs(page: &Page, catalog: &Catalog, standings: &[(String, Standing)], most: usize) -> Vec<Brief> {
+    let limited = standings.iter().filter_map(|(id, standing)| {
+        let (share, limit) = (standing.share()?, standing.limit.limit.filter(|limit| *limit > 0)?);
+        let (used, of) = (page.number(standing.used), page.ta("usage-of", [("limit", page.number(limit))]));
+        Some(Brief {
+            link: id.clone(),
+            name: name(page.language(), catalog.metric(id)?),
+            words: format!("{used} {of}"),
+            share: share.min(10_000),
+        })
+    });
+    let mut briefs: Vec<Brief> = limited.collect();
+    briefs.sort_by_key(|brief| std::cmp::Reverse(brief.share));
+    briefs.truncate(most);
+    briefs
 }
 
 /// What a metric is called.

@@ -12,7 +12,7 @@ pub(super) use outbox::{
     keep_report, lease, mark_sent, metered, parked, put_off, reports, sent_between, unpark, unread_reports,
 };
 pub(super) use read::cycle;
-pub use read::{Detail, PeriodUse, check, history, periods, summary};
+pub use read::{Detail, PeriodUse, check, history, periods, standings, summary};
 
 use std::collections::BTreeMap;
 

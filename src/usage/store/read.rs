@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{TermsRow, subscription_of, terms_columns};
-use crate::catalog::policy::{Catalog, MetricKind};
+use crate::catalog::policy::{Catalog, Metric, MetricKind};
 use crate::db::{Result, Tx, sql};
 use crate::money::Currency;
 use crate::tenants::TenantId;
@@ -21,6 +21,15 @@ use crate::usage::{Check, DayUse, Standing, Summary, judge};
 struct CheckRow {
     #[sqlx(flatten)]
     terms: TermsRow,
+    period_start: Option<i64>,
+    total: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct StandingRow {
+    #[sqlx(flatten)]
+    terms: TermsRow,
+    metric: Option<String>,
     period_start: Option<i64>,
     total: Option<i64>,
 }
@@ -54,11 +63,7 @@ pub async fn check(
     Ok(row.map(|row| {
         let terms = row.terms.terms();
         let kind = catalog.metric(metric).map_or(MetricKind::Counter, |metric| metric.kind);
-        let window = terms.cycle.window(now);
-        let (period, reset_at) = match kind {
-            MetricKind::Counter => (window.start.as_second(), Some(window.end)),
-            MetricKind::Gauge | MetricKind::Rate => (LEVEL, None),
-        };
+        let (period, reset_at) = counted_in(kind, terms.cycle.window(now));
         let used = row.total.filter(|_| row.period_start == Some(period)).unwrap_or(0);
         let limit = terms.limit(catalog, metric);
         let refusal = match kind {
@@ -67,6 +72,52 @@ pub async fn check(
         };
         Check { refusal, standing: Standing { used, limit, reset_at } }
     }))
+}
+
+/// The period that a metric's number counts for now, as its row names it, and when it begins anew.
+fn counted_in(kind: MetricKind, window: Window) -> (i64, Option<Timestamp>) {
+    match kind {
+        MetricKind::Counter => (window.start.as_second(), Some(window.end)),
+        MetricKind::Gauge | MetricKind::Rate => (LEVEL, None),
+    }
+}
+
+/// Where a tenant stands with each metric that is counted, in the order of the catalogue: one read, without a forecast and
+/// without prices. None: no such tenant.
+///
+/// # Errors
+/// As [`check`].
+pub async fn standings(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    catalog: &Catalog,
+    now: Timestamp,
+) -> Result<Option<Vec<(String, Standing)>>> {
+    let rows: Vec<StandingRow> = tx
+        .query(sql!(
+            "select" terms_columns!() ", u.metric, u.period_start, u.total from tenants n" subscription_of!()
+            " left join usage_totals u on u.tenant_id = n.id"
+            " and (u.period_start = 0 or (u.period_start <= $2 and u.period_end > $2)) where n.id = $1"
+        ))
+        .bind(tenant.as_str())
+        .bind(now.as_second())
+        .all()
+        .await?;
+    let totals: BTreeMap<(String, i64), i64> = rows
+        .iter()
+        .filter_map(|row| Some(((row.metric.clone()?, row.period_start?), row.total?)))
+        .collect();
+    let Some(terms) = rows.into_iter().next().map(|row| row.terms.terms()) else { return Ok(None) };
+    let window = terms.cycle.window(now);
+    let standing = |metric: &Metric| {
+        if metric.kind == MetricKind::Rate {
+            return None;
+        }
+        let (period, reset_at) = counted_in(metric.kind, window);
+        let used = totals.get(&(metric.id.clone(), period)).copied().unwrap_or(0);
+        Some((metric.id.clone(), Standing { used, limit: terms.limit(catalog, &metric.id), reset_at }))
+    };
+    Ok(Some(catalog.metrics.iter().filter_map(standing).collect()))
 }
 
 /// When a tenant's periods begin. None: no such tenant.
