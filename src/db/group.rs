@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{Db, Error, Result, Tx};
 
 /// The most rows of one commit.
-const MOST: usize = 512;
+const MOST: usize = 1_024;
 
 /// What is done with the rows of one commit.
 pub trait Batch: Send + Sync + 'static {

@@ -21,6 +21,7 @@ pub use group::{Batch, GroupCommit};
 pub use inventory;
 pub use query::{Param, Query, Record};
 pub use sessions::{SessionInfo, SessionStore};
+use sql::Dialect;
 pub use sql::{Bulk, Registered, Sql, registered};
 #[doc(hidden)]
 pub use sqlx;
@@ -116,11 +117,15 @@ impl Tx {
         bind: impl for<'q> Fn(Query<'q>, &R) -> Query<'q>,
     ) -> Result<Vec<T>> {
         let most = MOST_ROWS.min(MOST_VALUES / bulk.columns().max(1)).max(1);
+        let dialect = match self.0 {
+            On::SqliteRead(_) | On::SqliteWrite(_) => Dialect::Sqlite,
+            On::PostgresRead(_) | On::PostgresWrite(_) => Dialect::Postgres,
+        };
         let mut returned = Vec::new();
         let mut rest = rows;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(1 << rest.len().min(most).ilog2());
-            let query = now.iter().fold(self.query_built(bulk.text(now.len())), &bind);
+            let query = now.iter().fold(self.query_built(bulk.text(now.len(), dialect)), &bind);
             returned.append(&mut query.all::<T>().await?);
             rest = later;
         }

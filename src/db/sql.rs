@@ -9,6 +9,13 @@ pub struct Sql {
     pub pg: &'static str,
 }
 
+/// Which database a text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
 /// An insert of as many rows as there are to insert. Written with [`bulk!`](crate::bulk).
 #[derive(Clone, Copy, Debug)]
 pub struct Bulk {
@@ -96,8 +103,13 @@ impl Bulk {
     }
 
     /// The statement for `rows` rows.
-    pub(crate) fn text(&self, rows: usize) -> String {
+    ///
+    /// SQLite finds the name of a numbered placeholder by walking through all names, for each value that is bound: the time
+    /// of a statement would grow with the square of its rows. A bare `?` has no name. It counts by itself, so that a row may
+    /// have it only where each of its placeholders stands once and in order.
+    pub(crate) fn text(&self, rows: usize, dialect: Dialect) -> String {
         let columns = self.columns();
+        let is_bare = dialect == Dialect::Sqlite && self.placeholders().map(|(_, n, _)| n).eq(1..=columns);
         let mut text =
             String::with_capacity(self.head.len() + rows * (self.row.len() + 16) + self.tail.len());
         text.push_str(self.head);
@@ -108,8 +120,12 @@ impl Bulk {
             let mut written = 0;
             for (start, number, end) in self.placeholders() {
                 text.push_str(&self.row[written..start]);
-                text.push('$');
-                text.push_str(&(number + row * columns).to_string());
+                if is_bare {
+                    text.push('?');
+                } else {
+                    text.push('$');
+                    text.push_str(&(number + row * columns).to_string());
+                }
                 written = end;
             }
             text.push_str(&self.row[written..]);
@@ -130,11 +146,22 @@ impl Bulk {
 
 #[cfg(test)]
 mod tests {
+    use super::Dialect;
+
     #[test]
     fn a_row_is_repeated_with_its_placeholders_counted_on() {
         let bulk =
             super::Bulk { head: "insert into t values ", row: "($1, 'new', $2, $1)", tail: " returning a" };
-        assert_eq!(bulk.text(2), "insert into t values ($1, 'new', $2, $1), ($3, 'new', $4, $3) returning a");
+        let numbered = "insert into t values ($1, 'new', $2, $1), ($3, 'new', $4, $3) returning a";
+        assert_eq!(bulk.text(2, Dialect::Postgres), numbered);
+        assert_eq!(bulk.text(2, Dialect::Sqlite), numbered, "a value that stands twice needs its number");
         assert_eq!(bulk.columns(), 2);
+    }
+
+    #[test]
+    fn sqlite_gets_placeholders_without_a_number_where_their_order_says_enough() {
+        let bulk = super::Bulk { head: "insert into t values ", row: "($1, 'new', $2)", tail: "" };
+        assert_eq!(bulk.text(2, Dialect::Sqlite), "insert into t values (?, 'new', ?), (?, 'new', ?)");
+        assert_eq!(bulk.text(2, Dialect::Postgres), "insert into t values ($1, 'new', $2), ($3, 'new', $4)");
     }
 }

@@ -116,7 +116,7 @@ impl Batch for Insert {
             .insert_many(
                 bulk!(
                     "insert into webhook_events (id, type, api_version, livemode, created_at, object_id, customer_id, payload, payload_hash, state, error, due_at, received_at) values "
-                    rows "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)"
+                    rows "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
                     " on conflict (id) do nothing returning id"
                 ),
                 rows,
@@ -133,6 +133,7 @@ impl Batch for Insert {
                         .bind(row.hash.clone())
                         .bind(row.state.as_str())
                         .bind(row.error)
+                        .bind(row.received_at)
                         .bind(row.received_at)
                 },
             )
