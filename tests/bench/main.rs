@@ -1,6 +1,6 @@
 //! Measurements that mean something on any machine: ratios of two rates taken in turns within one run.
 //!
-//! `cargo bench` runs them all; `cargo bench -- inserts` those whose name contains the word.
+//! `cargo bench` runs all but `scale`, which takes minutes; `cargo bench -- inserts` those whose name contains the word.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a measurement that fails stops")]
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 #![expect(clippy::float_arithmetic, reason = "rates are no money")]
@@ -10,8 +10,10 @@ mod postgres;
 
 mod inserts;
 mod requests;
+mod scale;
 mod usage;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use billing_portal::db::Db;
@@ -25,6 +27,9 @@ const TURNS: usize = 5;
 async fn main() {
     // cargo adds `--bench`; what is no flag narrows the choice.
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    if wanted == "scale" {
+        return scale::run(&folder()).await;
+    }
     for (name, db) in databases().await {
         inserts::prepare(&db).await;
         if "inserts".contains(&wanted) {
@@ -40,12 +45,17 @@ async fn main() {
     }
 }
 
-/// Both databases, durable and empty but for their tables.
-async fn databases() -> Vec<(&'static str, Db)> {
-    // Not in a temporary folder, which may be in memory and know no sync: beside what cargo builds.
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
+/// An empty folder. Not among temporary ones, which may be in memory and know no sync: beside what cargo builds.
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("no folder for the bench");
+    folder
+}
+
+/// Both databases, durable and empty but for their tables.
+async fn databases() -> Vec<(&'static str, Db)> {
+    let folder = folder();
     let sqlite = Db::open(&format!("sqlite://{}/bench.db", folder.display())).await.expect("SQLite");
     let mut all = vec![("SQLite", sqlite)];
     match postgres::Server::find(true).await {

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
 use billing_portal::app::{self, App};
-use billing_portal::auth::{self, NewUser, Role};
+use billing_portal::auth::{self, NewUser, Role, User};
 use billing_portal::catalog::policy::Catalog;
 use billing_portal::clock::Clock;
 use billing_portal::config::{Config, WebhookSecrets};
@@ -32,7 +32,8 @@ use crate::{TURN, TURNS, Turn, median, report};
 
 const SECRET: &str = "whsec_of_the_measurements";
 
-type Web = Client<HttpConnector, Full<Bytes>>;
+/// What asks.
+pub(crate) type Web = Client<HttpConnector, Full<Bytes>>;
 
 /// Both measurements.
 pub(crate) async fn run(name: &str, db: &Db) {
@@ -144,7 +145,8 @@ fn event(number: u64) -> String {
     )
 }
 
-fn portal(db: Db) -> App {
+/// A portal whose Stripe is nowhere.
+pub(crate) fn portal(db: Db) -> App {
     let clock = Clock::system();
     let key = "sk_test_bench".parse().unwrap();
     let nowhere = "http://127.0.0.1:9/".parse().unwrap();
@@ -161,7 +163,8 @@ fn portal(db: Db) -> App {
     App::new(db, clock, stripe, config, Catalog::load(None).unwrap())
 }
 
-async fn listen(router: Router) -> String {
+/// Serves on a port of its own; where.
+pub(crate) async fn listen(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, router, Limits::default(), std::future::pending()));
@@ -194,6 +197,11 @@ async fn subscriber(app: &App) -> String {
     );
     tx.query(subscription).bind(tenant.id.as_str()).run().await.unwrap();
     tx.commit().await.unwrap();
+    cookie_of(app, &user).await
+}
+
+/// The cookie of a new session.
+pub(crate) async fn cookie_of(app: &App, user: &User) -> String {
     let session = tower_sessions::Session::new(None, Arc::new(app.auth.sessions.clone()), None);
     let from = auth::Origin::new([127, 0, 0, 1].into(), None);
     app.auth.welcome(&session, &user.id, &from).await.unwrap();

@@ -1,0 +1,181 @@
+//! Pages of a portal with a million tenants and ten million invoices against the same pages of one with a thousand tenants,
+//! on SQLite. Filling takes minutes and some gigabytes: it runs where it is named, `cargo bench -- scale`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use billing_portal::app::{self, App};
+use billing_portal::auth::{self, NewUser, Role};
+use billing_portal::db::Db;
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use crate::requests::{Web, cookie_of, listen, portal};
+
+/// Tenants of the small and of the large portal.
+const SIZES: [u64; 2] = [1_000, 1_000_000];
+/// Invoices of each tenant.
+const INVOICES: u64 = 10;
+/// Tenants whose pages are looked at, spread over all of them.
+const LOOKED_AT: u64 = 50;
+/// How often each page of each of them is asked for.
+const ROUNDS: usize = 20;
+
+/// Pages of a tenant.
+const PAGES: [&str; 5] = ["/", "/plans", "/usage", "/invoices", "/invoices?status=open"];
+/// Pages of the staff.
+const STAFF_PAGES: [&str; 3] = ["/staff", "/staff/tenants", "/staff/tenants?q=company"];
+
+/// Fills both, and reports the 95th percentile of each page.
+pub(crate) async fn run(folder: &Path) {
+    let mut portals = Vec::new();
+    for tenants in SIZES {
+        let file = folder.join(format!("scale-{tenants}.db"));
+        let db = Db::open(&format!("sqlite://{}", file.display())).await.unwrap();
+        db.migrate().await.unwrap();
+        let began = Instant::now();
+        fill(&db, tenants).await;
+        println!(
+            "SQLite: {tenants} tenants, {} invoices, filled in {} s",
+            tenants * INVOICES,
+            began.elapsed().as_secs()
+        );
+        portals.push(Portal::open(db, tenants).await);
+    }
+    let [small, large] = &portals[..] else { unreachable!("two sizes") };
+    for page in PAGES {
+        compare(page, small, large, |portal| &portal.owners).await;
+    }
+    for page in STAFF_PAGES {
+        compare(page, small, large, |portal| &portal.staff).await;
+    }
+}
+
+/// A portal that listens, and who is signed in at it.
+struct Portal {
+    at: String,
+    client: Web,
+    owners: Vec<String>,
+    staff: Vec<String>,
+}
+
+impl Portal {
+    async fn open(db: Db, tenants: u64) -> Self {
+        let app = portal(db);
+        let at = listen(app::router(app.clone())).await;
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let mut owners = Vec::new();
+        for number in 0..LOOKED_AT {
+            owners.push(owner(&app, number * (tenants / LOOKED_AT)).await);
+        }
+        let staff = vec![staff(&app).await];
+        Self { at, client, owners, staff }
+    }
+
+    /// How long each answer took, in the order of their lengths.
+    async fn times(&self, page: &str, cookies: &[String]) -> Vec<Duration> {
+        let mut times = Vec::new();
+        for _ in 0..(ROUNDS * self.owners.len()).div_ceil(cookies.len()) {
+            for cookie in cookies {
+                let request = Request::get(format!("{}{page}", self.at))
+                    .header(header::COOKIE, cookie)
+                    .body(Full::<Bytes>::default())
+                    .unwrap();
+                let began = Instant::now();
+                let answer = self.client.request(request).await.unwrap();
+                assert_eq!(answer.status(), StatusCode::OK, "{page}");
+                answer.into_body().collect().await.unwrap();
+                times.push(began.elapsed());
+            }
+        }
+        times.sort();
+        times
+    }
+}
+
+async fn compare(page: &str, small: &Portal, large: &Portal, who: impl Fn(&Portal) -> &Vec<String>) {
+    // Once around first: what the operating system has not read yet says nothing about the page.
+    large.times(page, who(large)).await;
+    let p95 = async |portal: &Portal| {
+        let times = portal.times(page, who(portal)).await;
+        times[times.len() * 95 / 100].as_secs_f64() * 1_000.0
+    };
+    let (few, many) = (p95(small).await, p95(large).await);
+    println!(
+        "SQLite: {page:<26} p95 {many:>6.2} ms with {} tenants   {few:>6.2} ms with {}   ratio {:.2}",
+        SIZES[1],
+        SIZES[0],
+        many / few
+    );
+}
+
+async fn owner(app: &App, number: u64) -> String {
+    let now = app.clock.now();
+    let mut tx = app.db.write().await.unwrap();
+    let user = NewUser::new(format!("owner{number}@scale.example").parse().unwrap(), "Owner").unwrap();
+    let user = auth::store::create(&mut tx, &user, now).await.unwrap().unwrap();
+    let tenant = format!("ten_scale{number:08}").parse().unwrap();
+    auth::store::join(&mut tx, &tenant, &user.id, Role::Owner, now).await.unwrap();
+    tx.commit().await.unwrap();
+    cookie_of(app, &user).await
+}
+
+async fn staff(app: &App) -> String {
+    let now = app.clock.now();
+    let mut tx = app.db.write().await.unwrap();
+    let user = NewUser::new("staff@scale.example".parse().unwrap(), "Staff").unwrap();
+    let user = auth::store::create(&mut tx, &user, now).await.unwrap().unwrap();
+    tx.query_built(format!("update users set staff = true where id = '{}'", user.id.as_str()))
+        .run()
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    cookie_of(app, &user).await
+}
+
+/// Tenants with a customer, a subscription, invoices and counted use each: rows, not histories.
+async fn fill(db: &Db, tenants: u64) {
+    let last = tenants - 1;
+    let each = format!("with recursive n(i) as (select 0 union all select i + 1 from n where i < {last}) ");
+    let statements = [
+        "insert into products (id, name, active, livemode, plan, limits, seen_at) values\
+         ('prod_1', 'Plan', true, false, 'plan', '{\"messages\":{\"limit\":10000,\"hard\":true}}', 1)".to_owned(),
+        "insert into prices (id, product_id, active, livemode, currency, unit_amount, recurring_interval, usage_type, seen_at)\
+         values ('price_1', 'prod_1', true, false, 'eur', 9900, 'month', 'licensed', 1)".to_owned(),
+        format!(
+            "insert into tenants (id, name, email, created_at) {each}\
+             select printf('ten_scale%08d', i), 'Company ' || i, 'billing' || i || '@scale.example', 1700000000 + i from n"
+        ),
+        format!(
+            "insert into customers (id, tenant_id, livemode, seen_at) {each}\
+             select printf('cus_%08d', i), printf('ten_scale%08d', i), false, 1 from n"
+        ),
+        format!(
+            "insert into subscriptions (id, tenant_id, customer_id, status, currency, price_id, product_id, livemode, started_at,\
+             created_at, seen_at, current_period_start, current_period_end) {each}\
+             select printf('sub_%08d', i), printf('ten_scale%08d', i), printf('cus_%08d', i), 'active', 'eur', 'price_1', 'prod_1',\
+             false, 1700000000, 1700000000, 1, 1795000000, 1797600000 from n"
+        ),
+        format!(
+            "insert into usage_totals (tenant_id, metric, period_start, period_end, total, at) {each}\
+             select printf('ten_scale%08d', i), 'messages', 1795000000, 1797600000, i % 10000, 1795000001 from n"
+        ),
+        format!(
+            "insert into invoices (id, tenant_id, customer_id, subscription_id, number, status, currency, subtotal, total, amount_due,\
+             amount_paid, amount_remaining, period_start, period_end, created_at, finalized_at, paid_at, seen_at) {each},\
+             m(k) as (select 0 union all select k + 1 from m where k < {})\
+             select printf('in_%08d_%02d', i, k), printf('ten_scale%08d', i), printf('cus_%08d', i), printf('sub_%08d', i),\
+             printf('S%08d-%04d', i, k), case when k = 9 and i % 50 = 0 then 'open' else 'paid' end, 'eur', 9900, 9900, 9900, 9900, 0,\
+             1770000000 + k * 2592000, 1772592000 + k * 2592000, 1770000000 + k * 2592000, 1770003600, 1770003600, 1 from n, m",
+            INVOICES - 1
+        ),
+    ];
+    for statement in statements {
+        let mut tx = db.write().await.unwrap();
+        tx.query_built(statement).run().await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
