@@ -40,13 +40,13 @@ impl Control {
         Ok(from_seconds(clock["now"].as_i64().unwrap_or_default()))
     }
 
-    /// Moves the clock to the next thing that is due; `None` if nothing is.
+    /// When the next thing is due; `None` if nothing is.
     ///
     /// # Errors
     /// The sandbox did not answer, or refused.
-    pub async fn next(&self) -> Result<Option<Timestamp>, Failure> {
-        let answer = self.ask(Method::POST, "clock/next", &json!({})).await?;
-        Ok(answer["done"]["at"].as_i64().map(from_seconds))
+    pub async fn due(&self) -> Result<Option<Timestamp>, Failure> {
+        let clock = self.ask(Method::GET, "clock", &Value::Null).await?;
+        Ok(clock["next"]["at"].as_i64().map(from_seconds))
     }
 
     /// Waits until every webhook was delivered.
