@@ -19,8 +19,8 @@ use crate::clock::from_seconds;
 use crate::error::{Error, Result, WayOn};
 use crate::stripe::Budget;
 use crate::stripe::calls::portal::{self, Flow, Visit};
-use crate::usage::view::{Brief, briefs};
 use crate::usage;
+use crate::usage::view::{Brief, briefs};
 use crate::web::{Form, Html, Page, Redirect, Tone, local_path, redirect, redirect_out};
 
 /// How many metrics the overview shows: those nearest to their limits.

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{MetricUse, Standing};
 use super::chart::{Chart, Column, chart};
 use super::forecast::Forecast;
 use super::period::{Window, day_of, start_of_day};
 use super::price::{Scheme, Step, Tariff};
+use super::{MetricUse, Standing};
 use crate::catalog::policy::{Catalog, Metric, MetricKind};
 use crate::i18n::Language;
 use crate::money::Money;

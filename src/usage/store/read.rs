@@ -103,10 +103,8 @@ pub async fn standings(
         .bind(now.as_second())
         .all()
         .await?;
-    let totals: BTreeMap<(String, i64), i64> = rows
-        .iter()
-        .filter_map(|row| Some(((row.metric.clone()?, row.period_start?), row.total?)))
-        .collect();
+    let totals: BTreeMap<(String, i64), i64> =
+        rows.iter().filter_map(|row| Some(((row.metric.clone()?, row.period_start?), row.total?))).collect();
     let Some(terms) = rows.into_iter().next().map(|row| row.terms.terms()) else { return Ok(None) };
     let window = terms.cycle.window(now);
     let standing = |metric: &Metric| {
