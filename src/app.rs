@@ -16,8 +16,8 @@ use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
 use crate::{
-    api, audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, subscription, tenants,
-    usage, web, webhooks,
+    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, subscription,
+    tenants, usage, web, webhooks,
 };
 
 /// The running portal. Cloning is cheap.
@@ -98,6 +98,7 @@ pub fn pages() -> Router<App> {
         .merge(cancel::router())
         .merge(change::router())
         .merge(checkout::router())
+        .merge(details::router())
         .merge(subscription::web::router())
         .merge(invoices::web::router())
         .merge(usage::web::router())

@@ -18,6 +18,7 @@ pub mod config;
 pub mod db;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod details;
 pub mod dunning;
 pub mod error;
 pub mod i18n;

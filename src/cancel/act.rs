@@ -23,14 +23,15 @@ pub enum Deed {
     CancelNow(Reason),
     /// Takes the end back, or wakes it.
     Resume,
-    /// Stops collecting payments; invoices are kept as drafts until they are collected again.
+    /// Stops collecting payments; what falls due meanwhile is made and voided.
     Pause,
     /// Collects payments again.
     ResumeCollection,
 }
 
 impl Deed {
-    fn is_among(&self, options: Options) -> bool {
+    /// Whether it may be done.
+    pub fn is_among(&self, options: Options) -> bool {
         match self {
             Self::CancelAtPeriodEnd(_) => options.cancel_at_period_end,
             Self::CancelNow(_) => options.cancel_now,

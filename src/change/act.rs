@@ -12,10 +12,13 @@ use crate::error::{Error, Result, WayOn};
 use crate::money::{Currency, Money};
 use crate::stripe::calls::subscriptions::{self, ItemChange, Proration, SubscriptionChange};
 use crate::stripe::calls::{invoices, schedules};
-use crate::stripe::snapshot::{Invoice, Phase, PhaseItem, Subscription as Snapshot};
+use crate::stripe::snapshot::{Invoice, Phase, PhaseItem, Subscription as Snapshot, SubscriptionStatus};
 use crate::stripe::{self, Budget, Key, PriceId};
 use crate::subscription::{Billing, store};
 use crate::sync;
+
+/// The key of the words for a change that is no longer what was shown.
+pub(super) const MEANWHILE: &str = "change-meanwhile";
 
 /// What a change would cost, in Stripe's words.
 #[derive(Clone, Debug)]
@@ -73,7 +76,9 @@ pub async fn review(
     let live = subscriptions::get_one(&app.stripe, &row.id, budget).await?.value;
     let now = app.clock.now();
     let items = items(&live, offer, from, to, row.currency)?;
-    let timing = super::timing(from, to, row.currency, row.period_end);
+    // Nothing of a trial is paid yet: whatever changes in it changes at once and settles nothing.
+    let in_trial = live.status == SubscriptionStatus::Trialing;
+    let timing = super::timing(from, to, row.currency, row.period_end.filter(|_| !in_trial));
     let change =
         |proration, date| SubscriptionChange { items: items.clone(), proration, proration_date: date };
     // The date is fixed here and sent again on confirming: what is charged is what is shown.
@@ -83,11 +88,27 @@ pub async fn review(
             .await
             .map(|fetched| fetched.value)
     };
-    let recurring = preview(change(Proration::None, None)).await?;
-    let today = match timing {
-        Timing::Now => Some(preview(change(Proration::AlwaysInvoice, Some(date))).await?),
-        Timing::PeriodEnd(_) => None,
+    let recurring = if live.schedule.is_some() {
+        // The next invoice of this subscription is that of the plan of changes, which gives way.
+        let prices = after(&live, &items);
+        invoices::preview_new(
+            &app.stripe,
+            &customer.id,
+            &prices,
+            &live.discounts,
+            live.automatic_tax.enabled,
+            budget,
+        )
+        .await?
+        .value
+    } else {
+        preview(change(Proration::None, None)).await?
     };
+    let today = match timing {
+        Timing::Now if !in_trial => Some(preview(change(Proration::AlwaysInvoice, Some(date))).await?),
+        _ => None,
+    };
+    let today = today.filter(|invoice| is_for_now(invoice, date));
     let quote = Quote {
         tenant: tenant.to_owned(),
         customer: customer.id.clone(),
@@ -98,11 +119,32 @@ pub async fn review(
         items: items.clone(),
         timing,
         proration_date: date,
+        in_trial,
         due_today: today.as_ref().map_or(0, |invoice| invoice.amount_due),
         currency: row.currency,
         expires_at: date + HOLDS_FOR,
     };
     Ok(summed(today.as_ref(), &recurring, quote))
+}
+
+/// Whether a preview is of an invoice that the change causes at once. Where it causes none, Stripe shows the next renewal, whose
+/// period is to come.
+fn is_for_now(invoice: &Invoice, date: i64) -> bool {
+    const NEAR: i64 = 3_600;
+    invoice.lines.data.iter().any(|line| line.is_proration() || (line.period.start - date).abs() < NEAR)
+}
+
+/// What is billed after a change, with how many of each; metered prices have none.
+fn after(live: &Snapshot, items: &[ItemChange]) -> Vec<(PriceId, Option<u64>)> {
+    let each = live.items.data.iter().map(|item| {
+        let change = items.iter().find(|change| change.id.as_ref() == Some(&item.id));
+        let kept = item.quantity.and_then(|quantity| u64::try_from(quantity).ok());
+        match change {
+            Some(change) => (change.price.clone().unwrap_or_else(|| item.price.id.clone()), change.quantity),
+            None => (item.price.id.clone(), kept),
+        }
+    });
+    each.collect()
 }
 
 /// Adds up the lines of a preview: what is given back, what is charged.
@@ -201,16 +243,32 @@ async fn fetch(app: &App, who: &Manager, quote: &Quote, budget: Budget) -> Resul
 }
 
 async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome> {
-    let change = SubscriptionChange {
-        items: quote.items.clone(),
-        proration: Proration::AlwaysInvoice,
-        proration_date: Some(quote.proration_date),
+    let change = if quote.in_trial {
+        SubscriptionChange { items: quote.items.clone(), proration: Proration::None, proration_date: None }
+    } else {
+        SubscriptionChange {
+            items: quote.items.clone(),
+            proration: Proration::AlwaysInvoice,
+            proration_date: Some(quote.proration_date),
+        }
     };
-    let preview =
-        invoices::preview_change(&app.stripe, &quote.customer, &quote.subscription, &change, budget)
-            .await?
-            .value;
-    if preview.amount_due != quote.due_today {
+    let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
+    let buys = |(price, quantity): &(String, i64)| {
+        let mut items = live.items.data.iter();
+        items.any(|item| item.price.id.as_str() == price && item.quantity.unwrap_or(1) == *quantity)
+    };
+    if buys(&quote.to) {
+        // Another click on the same was quicker.
+        return Ok(Outcome::Changed);
+    }
+    if live.pending_update.is_some() {
+        return Ok(Outcome::WaitsForPayment);
+    }
+    let in_trial = live.status == SubscriptionStatus::Trialing;
+    if !buys(&quote.from)
+        || quote.in_trial != in_trial
+        || due_now(app, quote, &change, budget).await? != quote.due_today
+    {
         return Err(changed_meanwhile());
     }
     if let Some(schedule) = &quote.schedule {
@@ -228,17 +286,37 @@ async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome>
     }
 }
 
+/// What the change would charge at this moment.
+async fn due_now(app: &App, quote: &Quote, change: &SubscriptionChange, budget: Budget) -> Result<i64> {
+    if quote.in_trial {
+        return Ok(0);
+    }
+    let preview = invoices::preview_change(&app.stripe, &quote.customer, &quote.subscription, change, budget)
+        .await?
+        .value;
+    Ok(if is_for_now(&preview, quote.proration_date) { preview.amount_due } else { 0 })
+}
+
 /// Plans the change for the end of the period: what there is until then, what is wanted afterwards.
 async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<()> {
     if let Some(old) = &quote.schedule {
         release(app, old, &key(quote, "release")?, budget).await?;
     }
-    let made = schedules::create_from(&app.stripe, &quote.subscription, &key(quote, "schedule")?, budget)
-        .await?
-        .value;
+    let made =
+        schedules::create_from(&app.stripe, &quote.subscription, &key(quote, "schedule")?, budget).await;
+    let made = match made {
+        Ok(made) => made.value,
+        // Somebody else has planned a change meanwhile.
+        Err(stripe::Error::Refused(_)) => return Err(changed_meanwhile()),
+        Err(error) => return Err(error.into()),
+    };
     let now = made.phases.first().ok_or_else(|| Error::internal("a schedule without a phase"))?;
     let until = Phase { end_date: Some(now.end_date.unwrap_or(at)), ..now.clone() };
     let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
+    if live.schedule.as_ref() != Some(&made.id) {
+        // This very change was planned before and undone since.
+        return Err(changed_meanwhile());
+    }
     let after = live.items.data.iter().map(|item| {
         let change = quote.items.iter().find(|change| change.id.as_ref() == Some(&item.id));
         PhaseItem {
@@ -250,7 +328,15 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
         }
     });
     let after = Phase { start_date: until.end_date.unwrap_or(at), end_date: None, items: after.collect() };
-    schedules::set_phases(&app.stripe, &made.id, &[until, after], &key(quote, "phases")?, budget).await?;
+    schedules::set_phases(
+        &app.stripe,
+        &made.id,
+        &[until, after],
+        &live.discounts,
+        &key(quote, "phases")?,
+        budget,
+    )
+    .await?;
     Ok(())
 }
 
@@ -300,5 +386,5 @@ pub(super) fn refused(refusal: Refusal) -> Error {
 }
 
 fn changed_meanwhile() -> Error {
-    Error::Conflict { reason: "change-meanwhile", way_on: Some(WayOn::new("/plans", "checkout-to-plans")) }
+    Error::Conflict { reason: MEANWHILE, way_on: Some(WayOn::new("/plans", "checkout-to-plans")) }
 }

@@ -176,6 +176,15 @@ pub fn may_change(subscription: &Subscription) -> Result<(), Refusal> {
     }
 }
 
+/// The wish behind a quote, so that it can be asked for anew; none where its price is no longer known.
+pub fn wish_of(quote: &quote::Quote, offer: &Offer) -> Option<Wish> {
+    let (id, quantity) = &quote.to;
+    let plan = offer.plan_of_price(id)?;
+    let price = plan.prices.iter().find(|price| price.id == *id)?;
+    let interval = price.interval.as_str().to_owned();
+    Some(Wish { plan: plan.slug.clone(), interval, quantity: Some(quantity.to_string()) })
+}
+
 /// When a change takes effect: more at once, less at the end of the period.
 ///
 /// More is a plan that stands higher on the pricing page, a longer interval of the same plan, or more seats, in this order.

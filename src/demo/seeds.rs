@@ -11,7 +11,9 @@ use crate::catalog::{self, Interval};
 use crate::checkout;
 use crate::cli::Failure;
 use crate::i18n::Language;
+use crate::stripe::calls::schedules;
 use crate::stripe::calls::subscriptions::{self, Reason};
+use crate::stripe::snapshot::Phase;
 use crate::stripe::{Budget, CustomerId, Key, SubscriptionId};
 use crate::tenants::{self, NewTenant, Tenant};
 
@@ -63,10 +65,14 @@ struct Ago {
 
 #[derive(Clone, Copy)]
 enum Act {
-    Subscribe { trial_days: u32 },
+    Subscribe {
+        trial_days: u32,
+    },
     CardFails,
     CancelAtEnd,
     CancelNow,
+    /// Plans a smaller plan, by its slug, for the end of the period.
+    PlanDowngrade(&'static str),
 }
 
 const fn ago(months: i64, days: i64) -> Ago {
@@ -147,6 +153,26 @@ const SCRIPTS: &[Script] = &[
         people: &[("Gita Rao", "gita", Role::Owner)],
         plan: Some(("enterprise", "year")),
         acts: &[(ago(2, 20), Act::Subscribe { trial_days: 0 })],
+    },
+    Script {
+        name: "Heron Books",
+        domain: "heron.example",
+        language: "en",
+        time_zone: "Europe/Dublin",
+        story: "demo-downgrade",
+        people: &[("Hugo Marsh", "hugo", Role::Owner)],
+        plan: Some(("professional", "month")),
+        acts: &[(ago(1, 18), Act::Subscribe { trial_days: 0 }), (ago(0, 2), Act::PlanDowngrade("starter"))],
+    },
+    Script {
+        name: "Indigo Foods",
+        domain: "indigo.example",
+        language: "es",
+        time_zone: "Europe/Madrid",
+        story: "demo-read-only",
+        people: &[("Irene Soto", "irene", Role::Owner)],
+        plan: Some(("starter", "month")),
+        acts: &[(ago(2, 10), Act::Subscribe { trial_days: 0 }), (ago(0, 20), Act::CardFails)],
     },
 ];
 
@@ -238,6 +264,7 @@ async fn perform(
             subscriptions::cancel_now(&app.stripe, &id, &reason, false, Budget::work()).await?;
             Ok(())
         }
+        Act::PlanDowngrade(slug) => plan_downgrade(app, &customer, slug).await,
     }
 }
 
@@ -281,6 +308,24 @@ async fn subscribe(
         new["trial_period_days"] = trial_days.into();
     }
     post(app, "/subscriptions", new).await.map(drop)
+}
+
+/// Plans another plan at the same interval for the end of the period, as confirming a downgrade does.
+async fn plan_downgrade(app: &App, customer: &CustomerId, slug: &str) -> Result<(), Failure> {
+    let id = subscription(app, customer).await?;
+    let plan = schedules::create_from(&app.stripe, &id, &Key::random(), Budget::work()).await?.value;
+    let now = plan.phases.first().ok_or("the schedule has no phase")?;
+    let offer = catalog::store::offer(&mut app.db.read().await?).await?;
+    let smaller = offer.plan_for_sale(slug, &[]).ok_or("the plan is not for sale")?;
+    let price = smaller.price(Interval::Month, app.catalog.currency).ok_or("the plan has no such price")?;
+    let mut after =
+        Phase { start_date: now.end_date.ok_or("the phase has no end")?, end_date: None, ..now.clone() };
+    for item in after.items.iter_mut().filter(|item| item.quantity.is_some()) {
+        item.price = price.id.parse()?;
+    }
+    let phases = [now.clone(), after];
+    schedules::set_phases(&app.stripe, &plan.id, &phases, &[], &Key::random(), Budget::work()).await?;
+    Ok(())
 }
 
 async fn subscription(app: &App, customer: &CustomerId) -> Result<SubscriptionId, Failure> {

@@ -29,6 +29,7 @@ pub async fn on_invoice(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: T
     }
     let case = find(tx, invoice.id.as_str()).await?;
     match (standing, case) {
+        (Payment::Missing, None) if waits_for_payment(tx, invoice).await? => Ok(()),
         (Payment::Missing, None) => open(tx, invoice, actor, now).await,
         (Payment::Missing, Some(case))
             if case.state == State::Open && case.amount != invoice.amount_remaining =>
@@ -44,6 +45,22 @@ pub async fn on_invoice(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: T
         (Payment::Waived, Some(case)) => close(tx, &case, State::Void, actor, now).await,
         _ => Ok(()),
     }
+}
+
+/// Whether an invoice is that of a change that is only made when it is paid: the plan before stays in force and is paid, so that
+/// nothing is missing. Such a change leaves its subscription as it is; any other makes it late.
+async fn waits_for_payment(tx: &mut Tx, invoice: &InvoiceRow) -> Result<bool> {
+    let (Some("subscription_update"), Some(subscription)) =
+        (invoice.billing_reason.as_deref(), &invoice.subscription_id)
+    else {
+        return Ok(false);
+    };
+    let late: Option<(String,)> = tx
+        .query(sql!("select id from subscriptions where id = $1 and status in ('past_due', 'unpaid')"))
+        .bind(subscription.as_str())
+        .optional()
+        .await?;
+    Ok(late.is_none())
 }
 
 async fn open(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: Timestamp) -> Result<()> {

@@ -100,6 +100,48 @@ pub struct Cancelled {
     pub unpaid: bool,
 }
 
+/// A change of plan, interval or seats is planned for later, or no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangePlanned {
+    /// The plan's name until then.
+    pub from: String,
+    /// The plan's name from then on.
+    pub to: String,
+    /// From when; unix seconds.
+    pub at: i64,
+    /// What it will cost.
+    pub price: Option<Money>,
+    /// Whether it was undone: everything stays as it is.
+    pub undone: bool,
+}
+
+/// A subscription that was about to end, or was paused, goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The plan's name.
+    pub plan: String,
+    /// When it renews; unix seconds.
+    pub renews_at: Option<i64>,
+}
+
+/// Payments are no longer collected, or are again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collection {
+    /// The plan's name.
+    pub plan: String,
+    /// Until when they are paused, or when the next one is due; unix seconds.
+    pub at: Option<i64>,
+}
+
+/// For staff: a tenant has more than one subscription in force, and may be charged twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondSubscription {
+    /// The tenant's id.
+    pub tenant: String,
+    /// Stripe's ids, the oldest first.
+    pub subscriptions: Vec<String>,
+}
+
 /// A share of a limit is used up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageThreshold {
@@ -164,6 +206,16 @@ pub enum Letter {
     PlanChanged(PlanChanged),
     /// See [`Cancelled`].
     Cancelled(Cancelled),
+    /// See [`ChangePlanned`].
+    ChangePlanned(ChangePlanned),
+    /// See [`Resumed`].
+    Resumed(Resumed),
+    /// Payments are no longer collected.
+    PaymentsPaused(Collection),
+    /// Payments are collected again.
+    PaymentsResumed(Collection),
+    /// See [`SecondSubscription`].
+    SecondSubscription(SecondSubscription),
     /// See [`UsageThreshold`].
     UsageThreshold(UsageThreshold),
     /// See [`Invitation`].
@@ -209,6 +261,11 @@ letters!(
     TrialEnding,
     PlanChanged,
     Cancelled,
+    ChangePlanned,
+    Resumed,
+    PaymentsPaused,
+    PaymentsResumed,
+    SecondSubscription,
     UsageThreshold,
     Invitation,
     PasswordReset,
@@ -274,6 +331,26 @@ impl Letter {
                 ends_at: days(12),
                 ended: false,
                 unpaid: false,
+            }),
+            Kind::ChangePlanned => Self::ChangePlanned(ChangePlanned {
+                from: "Professional".into(),
+                to: "Starter".into(),
+                at: days(12),
+                price: Some(Money::new(2_900, Currency::EUR)),
+                undone: false,
+            }),
+            Kind::Resumed => {
+                Self::Resumed(Resumed { plan: "Professional".into(), renews_at: Some(days(12)) })
+            }
+            Kind::PaymentsPaused => {
+                Self::PaymentsPaused(Collection { plan: "Professional".into(), at: None })
+            }
+            Kind::PaymentsResumed => {
+                Self::PaymentsResumed(Collection { plan: "Professional".into(), at: Some(days(12)) })
+            }
+            Kind::SecondSubscription => Self::SecondSubscription(SecondSubscription {
+                tenant: "ten_sample".into(),
+                subscriptions: vec!["sub_first".into(), "sub_second".into()],
             }),
             Kind::UsageThreshold => Self::UsageThreshold(UsageThreshold {
                 metric: "messages".into(),

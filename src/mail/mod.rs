@@ -41,6 +41,16 @@ pub enum Kind {
     PlanChanged,
     /// The subscription will end, or has ended.
     Cancelled,
+    /// A change is planned for later, or was undone.
+    ChangePlanned,
+    /// What was about to end, or paused, goes on.
+    Resumed,
+    /// Payments are no longer collected.
+    PaymentsPaused,
+    /// Payments are collected again.
+    PaymentsResumed,
+    /// For staff: a tenant has two subscriptions.
+    SecondSubscription,
     /// A share of a limit is used up.
     UsageThreshold,
     /// Somebody is asked to join a tenant.
@@ -53,7 +63,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of their life.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Receipt,
         Self::PaymentFailed,
         Self::PaymentUrgent,
@@ -64,6 +74,11 @@ impl Kind {
         Self::TrialEnding,
         Self::PlanChanged,
         Self::Cancelled,
+        Self::ChangePlanned,
+        Self::Resumed,
+        Self::PaymentsPaused,
+        Self::PaymentsResumed,
+        Self::SecondSubscription,
         Self::UsageThreshold,
         Self::Invitation,
         Self::PasswordReset,
@@ -83,6 +98,11 @@ impl Kind {
             Self::TrialEnding => "trial_ending",
             Self::PlanChanged => "plan_changed",
             Self::Cancelled => "cancelled",
+            Self::ChangePlanned => "change_planned",
+            Self::Resumed => "resumed",
+            Self::PaymentsPaused => "payments_paused",
+            Self::PaymentsResumed => "payments_resumed",
+            Self::SecondSubscription => "second_subscription",
             Self::UsageThreshold => "usage_threshold",
             Self::Invitation => "invitation",
             Self::PasswordReset => "password_reset",
@@ -110,6 +130,11 @@ impl Kind {
             Self::TrialEnding => "mail-kind-trial-ending",
             Self::PlanChanged => "mail-kind-plan-changed",
             Self::Cancelled => "mail-kind-cancelled",
+            Self::ChangePlanned => "mail-kind-change-planned",
+            Self::Resumed => "mail-kind-resumed",
+            Self::PaymentsPaused => "mail-kind-payments-paused",
+            Self::PaymentsResumed => "mail-kind-payments-resumed",
+            Self::SecondSubscription => "mail-kind-second-subscription",
             Self::UsageThreshold => "mail-kind-usage-threshold",
             Self::Invitation => "mail-kind-invitation",
             Self::PasswordReset => "mail-kind-password-reset",

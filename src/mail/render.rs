@@ -4,7 +4,10 @@ use askama::Template;
 use jiff::tz::TimeZone;
 
 use super::Letter;
-use super::letter::{Cancelled, PlanChanged, Receipt, TrialEnding, Unpaid, UsageThreshold};
+use super::letter::{
+    Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Resumed, SecondSubscription, TrialEnding,
+    Unpaid, UsageThreshold,
+};
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
 use crate::i18n::Language;
@@ -170,6 +173,11 @@ impl Words<'_> {
             Letter::TrialEnding(trial) => self.trial_ending(trial),
             Letter::PlanChanged(change) => self.plan_changed(change),
             Letter::Cancelled(cancelled) => self.cancelled(cancelled),
+            Letter::ChangePlanned(change) => self.change_planned(change),
+            Letter::Resumed(resumed) => self.resumed(resumed),
+            Letter::PaymentsPaused(collection) => self.payments_paused(collection),
+            Letter::PaymentsResumed(collection) => self.payments_resumed(collection),
+            Letter::SecondSubscription(second) => self.second_subscription(second),
             Letter::UsageThreshold(usage) => self.usage(usage),
             Letter::Invitation(invitation) => {
                 let tenant = self.reader.tenant.clone().unwrap_or_default();
@@ -327,6 +335,67 @@ impl Words<'_> {
             paragraphs: vec![self.text(text, &args)],
             facts: Vec::new(),
             button: self.button(button, if cancelled.ended { "/plans" } else { "/" }),
+            notes: Vec::new(),
+        }
+    }
+
+    fn change_planned(&self, change: &ChangePlanned) -> Content {
+        let args = [("from", change.from.clone()), ("to", change.to.clone()), ("date", self.date(change.at))];
+        let (subject, text) = if change.undone {
+            ("mail-undone-subject", "mail-undone-text")
+        } else {
+            ("mail-planned-subject", "mail-planned-text")
+        };
+        let price = change.price.filter(|_| !change.undone);
+        Content {
+            subject: self.text(subject, &args),
+            paragraphs: vec![self.text(text, &args)],
+            facts: price.map(|price| (self.word("mail-price"), self.money(price))).into_iter().collect(),
+            button: self.button("mail-open-portal", "/"),
+            notes: vec![self.word("mail-not-you-plan")],
+        }
+    }
+
+    fn resumed(&self, resumed: &Resumed) -> Content {
+        let date = resumed.renews_at.map(|at| self.date(at));
+        let args = [("plan", resumed.plan.clone()), ("date", date.clone().unwrap_or_default())];
+        let text = if date.is_some() { "mail-resumed-text" } else { "mail-resumed-plain" };
+        self.about_the_plan("mail-resumed-subject", text, &args)
+    }
+
+    fn payments_paused(&self, collection: &Collection) -> Content {
+        let date = collection.at.map(|at| self.date(at));
+        let args = [("plan", collection.plan.clone()), ("date", date.clone().unwrap_or_default())];
+        let text = if date.is_some() { "mail-paused-until-text" } else { "mail-paused-text" };
+        self.about_the_plan("mail-paused-subject", text, &args)
+    }
+
+    fn payments_resumed(&self, collection: &Collection) -> Content {
+        let date = collection.at.map(|at| self.date(at));
+        let args = [("plan", collection.plan.clone()), ("date", date.clone().unwrap_or_default())];
+        let text = if date.is_some() { "mail-collecting-text" } else { "mail-collecting-plain" };
+        self.about_the_plan("mail-collecting-subject", text, &args)
+    }
+
+    fn about_the_plan(&self, subject: &str, text: &str, args: &[(&str, String)]) -> Content {
+        Content {
+            subject: self.text(subject, args),
+            paragraphs: vec![self.text(text, args)],
+            facts: Vec::new(),
+            button: self.button("mail-open-portal", "/"),
+            notes: vec![self.word("mail-not-you-plan")],
+        }
+    }
+
+    fn second_subscription(&self, second: &SecondSubscription) -> Content {
+        let tenant = self.reader.tenant.clone().unwrap_or_else(|| second.tenant.clone());
+        let args = [("tenant", tenant)];
+        let ids = second.subscriptions.iter().map(|id| (self.word("mail-second-subscription"), id.clone()));
+        Content {
+            subject: self.text("mail-second-subject", &args),
+            paragraphs: vec![self.text("mail-second-text", &args), self.word("mail-second-repair")],
+            facts: ids.collect(),
+            button: self.button("mail-second-button", &format!("/staff/audit?tenant={}", second.tenant)),
             notes: Vec::new(),
         }
     }

@@ -118,9 +118,106 @@ async function strangerLooksAround(visit) {
   await visit.examine('not found');
 }
 
+/** What stands on the invoices: mistakes are named, Stripe's refusal stands at its field, what is right is kept. */
+async function billingDetails(visit) {
+  const { page } = visit;
+  visit.forgive(422);
+  await signIn(visit, 'Bruno');
+  await page.goto(`${demoUrl}/billing-details`);
+  await visit.examine('billing details');
+  const form = page.locator('form[action="/billing-details"]');
+  await form.evaluate((it) => { it.noValidate = true; });
+  await page.fill('#email', 'nobody');
+  await page.selectOption('#country', '');
+  await form.locator('button').click();
+  await page.waitForSelector('#error-summary');
+  await visit.examine('billing details with mistakes');
+  await page.locator('#error-summary a', { hasText: 'country' }).click();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'country', 'the summary leads to the field');
+  await page.fill('#email', 'bills@birch.example');
+  await page.selectOption('#country', 'AT');
+  await form.locator('button').click();
+  await page.waitForSelector('text=Your billing details are saved.');
+
+  const taxIds = page.locator('form[action="/billing-details/tax-ids"]');
+  await page.selectOption('#kind', 'eu_vat');
+  await page.fill('#value', '12345678');
+  await taxIds.locator('button').click();
+  await page.waitForSelector('#value-error');
+  await visit.examine('a tax id that Stripe refuses');
+  await page.fill('#value', 'ATU12345678');
+  await taxIds.locator('button').click();
+  await page.waitForSelector('text=The tax id is added.');
+  await visit.examine('billing details with a tax id');
+  await page.getByRole('button', { name: /Remove ATU12345678/ }).click();
+  await page.waitForSelector('text=The tax id is removed.');
+}
+
+/** A change whose payment fails leaves the old plan in force; it is paid on Stripe's page, where the bank asks for a word. */
+async function changesOfPlan(visit) {
+  const { page } = visit;
+  await signIn(visit, 'Bruno');
+  await page.getByRole('button', { name: 'Let my card fail' }).click();
+  await page.goto(`${demoUrl}/plans`);
+  const enterprise = page.locator('.plan').filter({ has: page.locator('#plan-enterprise') });
+  await enterprise.locator('form button').click();
+  await page.waitForSelector('text=Due today');
+  await visit.examine('review of a change');
+  await page.getByRole('button', { name: 'Confirm the change' }).click();
+  await page.waitForSelector('text=A change of your plan waits for its payment');
+  assert.match(await page.locator('#plan').innerText(), /Professional/, 'the old plan is in force');
+  await visit.examine('overview while a change waits for its payment');
+  await page.getByRole('button', { name: 'Pay now' }).first().click();
+  await page.waitForSelector('#pay');
+  await page.locator('input[value="test-4000002500003155"]').check();
+  await page.click('#pay');
+  await page.click('#complete');
+  await page.waitForSelector('text=Thank you: the invoice is paid.');
+  await page.goto(`${demoUrl}/`);
+  await page.getByRole('button', { name: 'Let my card pay' }).click();
+  await page.reload();
+  await page.locator('#plan', { hasText: 'Enterprise' }).waitFor({ timeout: 20_000 });
+
+  await page.goto(`${demoUrl}/plans`);
+  await page.locator('.plan').filter({ has: page.locator('#plan-starter') }).locator('form button').click();
+  await page.waitForSelector('text=Takes effect on');
+  await visit.examine('review of a smaller plan');
+  await page.getByRole('button', { name: 'Confirm the change' }).click();
+  await page.waitForSelector('text=planned for the end of the period');
+  await visit.examine('overview with a planned change');
+  await page.getByRole('button', { name: 'Undo this change' }).click();
+  await page.waitForSelector('text=The planned change is undone.');
+
+  await page.getByRole('link', { name: 'Cancel', exact: true }).click();
+  await visit.examine('cancellation');
+  await page.getByLabel('I do not use it enough').check();
+  await page.getByRole('button', { name: 'Cancel the subscription' }).click();
+  await page.waitForSelector('text=Ends soon');
+  await visit.examine('overview of a subscription that ends');
+  await page.getByRole('button', { name: 'Resume the subscription' }).click();
+  await page.waitForSelector('text=Your subscription goes on.');
+}
+
+/** Companies whose state the demo has prepared. */
+async function preparedStates(visit) {
+  const { page } = visit;
+  await signIn(visit, 'Hugo');
+  await page.goto(`${demoUrl}/`);
+  await visit.examine('a downgrade is planned');
+  assert.match(await page.locator('main').innerText(), /Starter/);
+  await signIn(visit, 'Irene');
+  await page.goto(`${demoUrl}/`);
+  await visit.examine('read only');
+  await page.goto(`${demoUrl}/billing-details`);
+  await visit.examine('billing details, in Spanish');
+}
+
 await walks([
   { name: 'a stranger looks around', walk: strangerLooksAround },
   { name: 'a stranger looks around in Spanish, dark', options: { locale: 'es-ES', dark: true }, walk: strangerLooksAround },
   { name: 'from a stranger to a paying tenant, with script', walk: mainPath('Ada', true) },
   { name: 'from a stranger to a paying tenant, without script, dark', options: { script: false, dark: true }, walk: mainPath('Freya', false) },
+  { name: 'billing details', walk: billingDetails },
+  { name: 'changes of plan, a payment that fails, and the way out and back', walk: changesOfPlan },
+  { name: 'states that the demo has prepared, dark', options: { dark: true }, walk: preparedStates },
 ]);

@@ -15,6 +15,7 @@ mod convergence;
 mod db;
 mod group_commit;
 mod house;
+mod life;
 mod mail;
 mod pages;
 mod sandbox;

@@ -7,7 +7,7 @@ use stripe_billing::tax_id::{CreateCustomerTaxId, DeleteCustomerTaxId, ListCusto
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use stripe_core::customer::{
     CreateCustomer, ListPaymentMethodsCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer,
-    UpdateCustomer,
+    UpdateCustomer, UpdateCustomerTax, UpdateCustomerTaxValidateLocation,
 };
 
 use super::{get, page, post};
@@ -38,6 +38,9 @@ pub struct CustomerChange {
     pub address: Option<Address>,
     /// The language of Stripe's mails and pages.
     pub locale: Option<String>,
+    /// Whether an address is refused that Stripe cannot reckon taxes for.
+    #[serde(default)]
+    pub must_be_taxable: bool,
 }
 
 /// With the default payment method whole and the tax ids.
@@ -94,6 +97,11 @@ pub async fn update(
     }
     if let Some(locale) = &change.locale {
         request = request.preferred_locales(vec![locale.clone()]);
+    }
+    if change.must_be_taxable {
+        let mut tax = UpdateCustomerTax::new();
+        tax.validate_location = Some(UpdateCustomerTaxValidateLocation::Immediately);
+        request = request.tax(tax);
     }
     post(stripe, request, key, budget).await
 }

@@ -84,6 +84,9 @@ pub struct Subscription {
     /// Changes to come.
     #[serde(default, deserialize_with = "read::optional_id")]
     pub schedule: Option<ScheduleId>,
+    /// Whether Stripe reckons the taxes.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub automatic_tax: AutomaticTax,
     /// A change that waits for its payment.
     pub pending_update: Option<PendingUpdate>,
     /// The discounts' ids.
@@ -99,6 +102,14 @@ pub struct Subscription {
     /// Ours: `tenant_id` is in it.
     #[serde(default, deserialize_with = "read::nullable")]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Who reckons the taxes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct AutomaticTax {
+    /// Whether Stripe does.
+    #[serde(default)]
+    pub enabled: bool,
 }
 
 /// Something a subscription bills.
