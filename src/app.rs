@@ -16,7 +16,7 @@ use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
 use crate::{
-    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, subscription,
+    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, staff, subscription,
     tenants, usage, web, webhooks,
 };
 
@@ -105,6 +105,7 @@ pub fn pages() -> Router<App> {
         .merge(mail::web::router())
         .merge(audit::web::router())
         .merge(dunning::web::router())
+        .merge(staff::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

@@ -50,6 +50,13 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("dunning.warned", "audit-dunning-warned"),
     ("dunning.cancelled", "audit-dunning-cancelled"),
     ("dunning.closed", "audit-dunning-closed"),
+    ("behalf.started", "audit-behalf-started"),
+    ("behalf.changes_allowed", "audit-behalf-changes-allowed"),
+    ("behalf.acted", "audit-behalf-acted"),
+    ("behalf.ended", "audit-behalf-ended"),
+    ("tenant.resynced", "audit-tenant-resynced"),
+    ("plan.shown", "audit-plan-shown"),
+    ("plan.hidden", "audit-plan-hidden"),
 ];
 
 /// The key of an action's words; none for one that an older program wrote.

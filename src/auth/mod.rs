@@ -5,6 +5,7 @@
 //! was refused.
 
 mod account;
+mod behalf;
 pub mod cli;
 mod device;
 mod guard;
@@ -23,6 +24,7 @@ use jiff::tz::TimeZone;
 use crate::i18n::Language;
 use crate::tenants::{Tenant, TenantId};
 
+pub use behalf::Behalf;
 pub use device::Device;
 pub use guard::{Auth, Manager, Origin, Reader, SignedIn, Staff, Visitor};
 pub use hasher::{Hasher, Verdict};

@@ -22,6 +22,7 @@ struct Row {
     highlighted: bool,
     hidden: bool,
     tenants: String,
+    granted: String,
     trial_days: i64,
     per_seat: bool,
     features: String,
@@ -46,7 +47,8 @@ struct CurrencyOption {
     unit_amount_decimal: Option<String>,
 }
 
-/// All plans and metered products with their recurring prices, in the order of the pages.
+/// All plans and metered products with their recurring prices, in the order of the pages. A hidden plan is for the tenants that its
+/// product names and for those that staff show it to.
 ///
 /// # Errors
 /// The database did not answer.
@@ -54,7 +56,8 @@ pub async fn offer(tx: &mut Tx) -> Result<Offer> {
     let rows: Vec<Row> = tx
         .query(sql!(
             "select p.id, p.name, p.description, p.active, p.plan, p.metric, p.position, p.highlighted, p.hidden,"
-            " p.tenants, p.trial_days, p.per_seat, p.features, p.marketing_features, p.translations, p.limits,"
+            " p.tenants, coalesce((select " lite "json_group_array(g.tenant_id)" pg "cast(json_agg(g.tenant_id) as text)"
+            " from plan_grants g where g.product_id = p.id), '[]') as granted, p.trial_days, p.per_seat, p.features, p.marketing_features, p.translations, p.limits,"
             " r.id as price_id, r.active as price_active, r.currency, r.unit_amount, r.unit_amount_decimal,"
             " r.recurring_interval, r.interval_count, r.usage_type, r.currency_options"
             " from products p left join prices r on r.product_id = p.id and r.recurring_interval is not null"
@@ -105,7 +108,7 @@ impl Row {
                 highlighted: self.highlighted,
                 hidden: self.hidden,
                 per_seat: self.per_seat,
-                tenants: json(&self.tenants),
+                tenants: [json::<Vec<String>>(&self.tenants), json(&self.granted)].concat(),
                 trial_days: u16::try_from(self.trial_days).unwrap_or_default(),
                 features: json(&self.features),
                 limits: json::<BTreeMap<String, Limit>>(&self.limits),

@@ -90,7 +90,7 @@ async fn sign_in(
         company.and_then(|company| company.people.iter().find(|person| person.user.as_str() == choice.user));
     let person = person.ok_or(Error::NotFound)?;
     app.auth.welcome(&session, &person.user, &Origin::new(address, headers.get(header::USER_AGENT))).await?;
-    let home = if company.is_some_and(|company| company.tenant.is_some()) { "/" } else { "/staff/mails" };
+    let home = if company.is_some_and(|company| company.tenant.is_some()) { "/" } else { "/staff" };
     Ok(redirect(home).into_response())
 }
 

@@ -216,7 +216,7 @@ impl SubscriptionRow {
                     .and_then(|old| old.pending_change.clone()),
             },
             pending_update: subscription.pending_update.is_some(),
-            discounts: json!(subscription.discounts).to_string(),
+            discounts: json!(subscription.discount_ids()).to_string(),
             collection_method: subscription.collection_method.clone(),
             latest_invoice_id: subscription.latest_invoice.clone(),
             livemode: subscription.livemode,

@@ -344,6 +344,9 @@ async fn refresh(
     };
     let details = details(stripe, &whole, subscription.as_ref(), budget).await?;
     let mut tx = db.write().await?;
+    if let Some(subscription) = &subscription {
+        store::learn_worth(&mut tx, subscription).await?;
+    }
     save_details(&mut tx, customer, &details, date.as_second(), clock.now().as_second(), claimed).await?;
     tx.commit().await?;
     Ok(())

@@ -40,7 +40,7 @@ pub use language::LanguageChoice;
 pub use page::{Html, Page};
 pub use redirect::{Redirect, local_path, redirect, redirect_out};
 pub use site::{STRIPE_ORIGINS, Site};
-pub use visit::{Notice, NoticeAction, Person, TenantChoice, Visit};
+pub use visit::{ActingFor, Notice, NoticeAction, Person, TenantChoice, Visit};
 
 use crate::error::Error;
 

@@ -10,7 +10,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Flash, Notice, Person, Site, Visit, assets, visit};
+use super::{ActingFor, Flash, Notice, Person, Site, Visit, assets, visit};
 use crate::error::{Error, FieldError, Result};
 use crate::i18n::{Arg, Language, Plain, Value};
 use crate::money::Money;
@@ -171,6 +171,11 @@ impl Page {
         Some(self.person()?.tenant.as_ref()?.name.as_str())
     }
 
+    /// The name of who is signed in; empty for a visitor.
+    pub fn person_name(&self) -> &str {
+        self.person().map_or("", |person| person.name.as_str())
+    }
+
     /// The first letters of the person's name, for the picture they do not have.
     pub fn initials(&self) -> String {
         let name = self.person().map_or("", |person| person.name.as_str());
@@ -184,6 +189,21 @@ impl Page {
     /// What every page of the tenant must tell.
     pub fn notice(&self) -> Option<&Notice> {
         self.person()?.notice.as_ref()
+    }
+
+    /// Whom the person acts as, if they do.
+    pub fn acting(&self) -> Option<&ActingFor> {
+        self.person()?.acting.as_ref()
+    }
+
+    /// The pages of the staff: address, key of the name.
+    pub fn staff_pages(&self) -> &'static [(&'static str, &'static str)] {
+        crate::staff::PAGES
+    }
+
+    /// Whether the navigation of the staff marks one of its pages.
+    pub fn is_at_staff(&self, page: &str) -> bool {
+        crate::staff::is_at(page, self.visit.path())
     }
 
     /// The number of the request.

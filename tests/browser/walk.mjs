@@ -212,9 +212,39 @@ async function preparedStates(visit) {
   await visit.examine('billing details, in Spanish');
 }
 
+/** The staff: every page of theirs, one tenant, and the portal as one of its members sees it. */
+async function staffAtWork(visit) {
+  const { page } = visit;
+  await signIn(visit, 'Sam');
+  assert.equal(path(visit), '/staff');
+  const pages = await page.locator('.staff-nav a').evaluateAll((links) => links.map((link) => link.pathname));
+  for (const to of pages) {
+    await page.goto(`${demoUrl}${to}`);
+    await visit.examine(`staff: ${to}`);
+  }
+  await page.goto(`${demoUrl}/staff/tenants?q=birch`);
+  await visit.examine('staff: tenants found');
+  await page.locator('#tenants tbody th a').first().click();
+  await visit.examine('staff: tenant');
+  const tenant = page.url();
+  await page.goto(`${tenant}/timeline`);
+  await visit.examine('staff: timeline');
+  await page.goto(tenant);
+  await page.fill('#reason', 'A look around');
+  await page.locator('form[action$="/behalf"] button').click();
+  await page.waitForURL((url) => url.pathname === '/');
+  await visit.examine('overview on behalf of a member');
+  await page.locator('.acting a.button').click();
+  await visit.examine('options of acting on behalf');
+  await page.locator('.acting form button').click();
+  await page.waitForURL((url) => url.pathname.startsWith('/staff/tenants/'));
+  assert.equal(await page.locator('.acting').count(), 0);
+}
+
 await walks([
   { name: 'a stranger looks around', walk: strangerLooksAround },
   { name: 'a stranger looks around in Spanish, dark', options: { locale: 'es-ES', dark: true }, walk: strangerLooksAround },
+  { name: 'staff at work', walk: staffAtWork },
   { name: 'from a stranger to a paying tenant, with script', walk: mainPath('Ada', true) },
   { name: 'from a stranger to a paying tenant, without script, dark', options: { script: false, dark: true }, walk: mainPath('Freya', false) },
   { name: 'billing details', walk: billingDetails },

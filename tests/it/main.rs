@@ -20,6 +20,7 @@ mod mail;
 mod pages;
 mod sandbox;
 mod sessions;
+mod staff;
 mod stripe;
 mod usage;
 mod web;

@@ -18,9 +18,9 @@ use crate::stripe::{
     Budget, CustomerId, Fetched, Key, PriceId, Result, Stripe, SubscriptionId, SubscriptionItemId,
 };
 
-/// With the payment method whole, where the subscription has one of its own.
+/// With the payment method whole, where the subscription has one of its own, and with its discounts' coupons.
 fn expanded(prefix: &str) -> Vec<String> {
-    vec![format!("{prefix}default_payment_method")]
+    vec![format!("{prefix}default_payment_method"), format!("{prefix}discounts.source.coupon")]
 }
 
 /// One subscription.

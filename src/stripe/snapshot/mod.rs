@@ -25,7 +25,9 @@ pub use operations::{
 };
 pub use read::Expandable;
 pub use schedule::{Phase, PhaseItem, Schedule, ScheduleStatus};
-pub use subscription::{CancellationDetails, Item, PauseCollection, Subscription, SubscriptionStatus};
+pub use subscription::{
+    CancellationDetails, Discount, Item, PauseCollection, Subscription, SubscriptionStatus,
+};
 
 use super::{Error, Result};
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::product::ProductFacts;
 use crate::db::{Result, Tx, sql};
-use crate::stripe::snapshot::{Price, Product};
+use crate::stripe::snapshot::{Item, Price, Product};
 
 /// Writes the whole catalogue. What Stripe no longer has is for sale no longer.
 ///
@@ -28,6 +28,22 @@ pub async fn save_catalogue(tx: &mut Tx, products: &[Product], prices: &[Price],
     let sold: Vec<(String,)> = tx.query(sql!("select id from prices where active")).all().await?;
     for (gone,) in sold.iter().filter(|(id,)| !listed.contains(id.as_str())) {
         tx.query(sql!("update prices set active = false where id = $1")).bind(gone.as_str()).run().await?;
+    }
+    Ok(())
+}
+
+/// Keeps the prices of a subscription's items that the catalogue does not know yet: a plan made for one tenant, a price younger
+/// than the last look at the catalogue.
+pub(super) async fn keep_prices(tx: &mut Tx, items: &[Item], seen_at: i64) -> Result<()> {
+    for item in items {
+        let known: Option<(i64,)> = tx
+            .query(sql!("select seen_at from prices where id = $1"))
+            .bind(item.price.id.as_str())
+            .optional()
+            .await?;
+        if known.is_none() {
+            save_price(tx, &item.price, seen_at).await?;
+        }
     }
     Ok(())
 }

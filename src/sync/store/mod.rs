@@ -22,6 +22,7 @@ use crate::db::{Result, Tx, sql};
 use crate::dunning;
 use crate::mail::{self, Letter, New};
 use crate::money::{Currency, Money};
+use crate::staff;
 use crate::stripe::snapshot::{Charge, Customer, Invoice, Subscription, SubscriptionStatus};
 use crate::stripe::{CustomerId, InvoiceId, PriceId};
 
@@ -129,6 +130,9 @@ async fn apply_subscription(
     let old = tables::subscription(tx, &subscription.id).await?;
     let new = SubscriptionRow::new(&tenant.id, old.as_ref(), subscription, plan, seen.at);
     tables::save_subscription(tx, &new).await?;
+    catalog::keep_prices(tx, &subscription.items.data, seen.at).await?;
+    staff::store::keep_discounts(tx, &subscription.discounts).await?;
+    staff::store::on_subscription(tx, old.as_ref(), &new).await?;
     if let Some(start) = new.trial_start {
         tx.query(sql!("update tenants set trial_used_at = $2 where id = $1 and trial_used_at is null"))
             .bind(tenant.id.as_str())
@@ -155,6 +159,18 @@ async fn apply_subscription(
     {
         // Whether the invoice of a change is missing or merely waits is known by what became of the subscription.
         dunning::store::on_invoice(tx, &invoice, &seen.actor, seen.now).await?;
+    }
+    Ok(())
+}
+
+/// Keeps what only an answer says of a subscription, and no event: its coupons. What it is worth may be less with them.
+///
+/// # Errors
+/// See [`tenant_of`].
+pub async fn learn_worth(tx: &mut Tx, subscription: &Subscription) -> Result<()> {
+    staff::store::keep_discounts(tx, &subscription.discounts).await?;
+    if let Some(row) = tables::subscription(tx, &subscription.id).await? {
+        staff::store::book(tx, &row).await?;
     }
     Ok(())
 }
@@ -226,6 +242,7 @@ async fn apply_invoice(tx: &mut Tx, tenant: &Tenant, invoice: &Invoice, seen: &S
     };
     let Some(new) = InvoiceRow::new(&tenant.id, old.as_ref(), invoice, seen.at) else { return Ok(()) };
     tables::save_invoice(tx, &new).await?;
+    staff::store::on_invoice(tx, old.as_ref(), &new).await?;
     dunning::store::on_invoice(tx, &new, &seen.actor, seen.now).await?;
     stage(tx, tenant, new.id.as_str(), of_invoice(old.as_ref(), &new, tenant), seen).await
 }
@@ -235,6 +252,7 @@ async fn apply_charge(tx: &mut Tx, tenant: &Tenant, charge: &Charge, seen: &Seen
     let old = tables::charge(tx, &charge.id).await?;
     let new = ChargeRow::new(&tenant.id, customer, old.as_ref(), charge, seen.at);
     tables::save_charge(tx, &new).await?;
+    staff::store::on_charge(tx, old.as_ref(), &new).await?;
     stage(tx, tenant, charge.id.as_str(), of_charge(old.as_ref(), &new), seen).await
 }
 
