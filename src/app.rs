@@ -16,8 +16,8 @@ use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
 use crate::{
-    api, audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, subscription, tenants,
-    usage, web, webhooks,
+    api, audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, reconcile, subscription,
+    tenants, usage, web, webhooks,
 };
 
 /// The running portal. Cloning is cheap.
@@ -104,6 +104,7 @@ pub fn pages() -> Router<App> {
         .merge(mail::web::router())
         .merge(audit::web::router())
         .merge(dunning::web::router())
+        .merge(reconcile::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

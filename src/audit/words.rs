@@ -46,6 +46,9 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("dunning.warned", "audit-dunning-warned"),
     ("dunning.cancelled", "audit-dunning-cancelled"),
     ("dunning.closed", "audit-dunning-closed"),
+    ("reconciliation.started", "audit-reconciliation-started"),
+    ("reconciliation.repaired", "audit-reconciliation-repaired"),
+    ("reconciliation.ended", "audit-reconciliation-ended"),
 ];
 
 /// The key of an action's words; none for one that an older program wrote.

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
-use crate::{audit, auth, tenants, webhooks};
+use crate::{audit, auth, reconcile, tenants, webhooks};
 
 /// A self-hosted billing portal for multi-tenant SaaS on Stripe.
 ///
@@ -49,6 +49,8 @@ enum Command {
     User(WithDatabase<auth::cli::User>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
+    /// Hold the database and Stripe against each other, both ways; exits with 2 where findings are left
+    Reconcile(ReconcileArgs),
     /// Stripe's events: list, show, replay, count
     Event(WithDatabase<webhooks::cli::Event>),
 }
@@ -101,6 +103,16 @@ struct SyncArgs {
     /// Fetch this customer alone (`cus_…`)
     #[arg(long)]
     customer: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct ReconcileArgs {
+    #[command(flatten)]
+    wish: reconcile::cli::Reconcile,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    stripe: StripeArgs,
 }
 
 /// How a command prints what it has to say.

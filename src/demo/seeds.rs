@@ -63,10 +63,14 @@ struct Ago {
 
 #[derive(Clone, Copy)]
 enum Act {
-    Subscribe { trial_days: u32 },
+    Subscribe {
+        trial_days: u32,
+    },
     CardFails,
     CancelAtEnd,
     CancelNow,
+    /// What the portal is never told of.
+    CancelUnheard,
 }
 
 const fn ago(months: i64, days: i64) -> Ago {
@@ -147,6 +151,16 @@ const SCRIPTS: &[Script] = &[
         people: &[("Gita Rao", "gita", Role::Owner)],
         plan: Some(("enterprise", "year")),
         acts: &[(ago(2, 20), Act::Subscribe { trial_days: 0 })],
+    },
+    Script {
+        name: "Hazel Foods",
+        domain: "hazel.example",
+        language: "en",
+        time_zone: "Europe/Dublin",
+        story: "demo-drifted",
+        people: &[("Hanna Berg", "hanna", Role::Owner)],
+        plan: Some(("professional", "month")),
+        acts: &[(ago(1, 20), Act::Subscribe { trial_days: 0 }), (ago(0, 2), Act::CancelUnheard)],
     },
 ];
 
@@ -230,6 +244,22 @@ async fn perform(
             let id = subscription(app, &customer).await?;
             subscriptions::cancel_at_period_end(&app.stripe, &id, &reason, &Key::random(), Budget::work())
                 .await?;
+            Ok(())
+        }
+        Act::CancelUnheard => {
+            let reason = Reason { feedback: Some("too_expensive".into()), comment: None };
+            let id = subscription(app, &customer).await?;
+            machine.quiet(true).await?;
+            let cancelled = subscriptions::cancel_at_period_end(
+                &app.stripe,
+                &id,
+                &reason,
+                &Key::random(),
+                Budget::work(),
+            )
+            .await;
+            machine.quiet(false).await?;
+            cancelled?;
             Ok(())
         }
         Act::CancelNow => {

@@ -17,6 +17,7 @@ mod group_commit;
 mod house;
 mod mail;
 mod pages;
+mod reconcile;
 mod sandbox;
 mod sessions;
 mod stripe;

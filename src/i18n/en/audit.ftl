@@ -78,3 +78,6 @@ audit-dunning-warned = Last notice before the end
 audit-dunning-cancelled = Subscription ended for want of a payment
 audit-dunning-closed = The missing payment is settled
 audit-usage-report-retried = Usage that Stripe refused is sent again
+audit-reconciliation-started = Comparison with Stripe started
+audit-reconciliation-repaired = Difference from Stripe put right
+audit-reconciliation-ended = Comparison with Stripe ended

@@ -17,6 +17,7 @@ demo-past-due = The last payment failed three days ago.
 demo-canceling = Has cancelled; the subscription ends with the period.
 demo-canceled = Was a customer until last week.
 demo-yearly = On Enterprise, paid by the year.
+demo-drifted = Cancelled at Stripe, and the portal was never told: a member of the staff finds it by reconciliation
 demo-staff = Your own team.
 demo-time-passed = Time has passed. What was due has happened.
 demo-nothing-due = Nothing is due.

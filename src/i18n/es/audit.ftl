@@ -78,3 +78,6 @@ audit-dunning-warned = Último aviso antes del fin
 audit-dunning-cancelled = Suscripción terminada por falta de pago
 audit-dunning-closed = El pago pendiente queda resuelto
 audit-usage-report-retried = Se reenvía el uso que Stripe rechazó
+audit-reconciliation-started = Comparación con Stripe iniciada
+audit-reconciliation-repaired = Diferencia con Stripe corregida
+audit-reconciliation-ended = Comparación con Stripe terminada

@@ -17,6 +17,7 @@ demo-past-due = El último pago falló hace tres días.
 demo-canceling = Ha cancelado; la suscripción termina con el periodo.
 demo-canceled = Fue cliente hasta la semana pasada.
 demo-yearly = En Empresa, con pago anual.
+demo-drifted = Cancelada en Stripe sin que el portal se enterara: el personal la encuentra con la conciliación
 demo-staff = Tu propio equipo.
 demo-time-passed = Ha pasado el tiempo. Lo que tocaba ha ocurrido.
 demo-nothing-due = No hay nada pendiente.
