@@ -16,7 +16,7 @@ use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
 use crate::{
-    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, staff, subscription,
+    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, reconcile, staff, subscription,
     tenants, usage, web, webhooks,
 };
 
@@ -106,6 +106,7 @@ pub fn pages() -> Router<App> {
         .merge(audit::web::router())
         .merge(dunning::web::router())
         .merge(staff::router())
+        .merge(reconcile::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

@@ -26,6 +26,7 @@ pub mod id;
 pub mod invoices;
 pub mod mail;
 pub mod money;
+pub mod reconcile;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod staff;

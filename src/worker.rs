@@ -12,7 +12,7 @@ use crate::db::Db;
 use crate::id;
 use crate::stripe::Stripe;
 use crate::webhooks::Inbox;
-use crate::{audit, dunning, mail, staff, sync, usage, webhooks};
+use crate::{audit, dunning, mail, reconcile, staff, sync, usage, webhooks};
 
 /// How often the loop looks for what has fallen due by itself.
 const TICK: Duration = Duration::from_secs(1);
@@ -80,6 +80,7 @@ pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
     let mut looking = JoinSet::new();
     looking.spawn(recover(tools.clone(), halted.clone()));
     looking.spawn(daily(tools.clone(), halted.clone()));
+    looking.spawn(compare(tools.clone(), halted.clone()));
     let mut beside = tokio::spawn(beside(tools.clone(), halted.clone()));
     while !*halted.borrow() {
         if once(&tools).await > 0 {
@@ -178,5 +179,29 @@ async fn daily(tools: Tools, halted: watch::Receiver<bool>) {
             Err(error) => tracing::warn!(%error, "cannot hold usage against Stripe's; a day later again"),
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// Holds Stripe and the database against each other, when somebody has asked for it and every night, in one process of several.
+async fn compare(tools: Tools, mut halted: watch::Receiver<bool>) {
+    let means = reconcile::work::Means::from(&tools.app);
+    let holder = id::random_text();
+    while !*halted.borrow() {
+        if let Err(error) = reconcile::work::nightly(&means).await {
+            tracing::warn!(%error, "cannot tell whether it is night; looking again later");
+        }
+        let support = tools.app.config.site.support_email.as_deref();
+        if let Err(error) = reconcile::work::checks::pending(&means, support).await {
+            tracing::warn!(%error, "the validation report is made later");
+        }
+        match reconcile::work::step(&means, &holder).await {
+            Ok(reconcile::work::Step::Done) => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "reconciliation stands still; going on later"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = halted.changed() => break,
+        }
     }
 }

@@ -57,6 +57,9 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("tenant.resynced", "audit-tenant-resynced"),
     ("plan.shown", "audit-plan-shown"),
     ("plan.hidden", "audit-plan-hidden"),
+    ("reconciliation.started", "audit-reconciliation-started"),
+    ("reconciliation.repaired", "audit-reconciliation-repaired"),
+    ("reconciliation.ended", "audit-reconciliation-ended"),
 ];
 
 /// The key of an action's words; none for one that an older program wrote.

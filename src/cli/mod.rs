@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::audit::redact::Clean;
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
-use crate::{audit, auth, tenants, webhooks};
+use crate::{audit, auth, reconcile, tenants, webhooks};
 
 /// A self-hosted billing portal for multi-tenant SaaS on Stripe.
 ///
@@ -49,6 +50,8 @@ enum Command {
     User(WithDatabase<auth::cli::User>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
+    /// Hold the database and Stripe against each other, both ways; exits with 2 where findings are left
+    Reconcile(ReconcileArgs),
     /// Stripe's events: list, show, replay, count
     Event(WithDatabase<webhooks::cli::Event>),
 }
@@ -115,6 +118,16 @@ struct SyncArgs {
     customer: Option<String>,
 }
 
+#[derive(Args, Debug)]
+struct ReconcileArgs {
+    #[command(flatten)]
+    wish: reconcile::cli::Reconcile,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    stripe: StripeArgs,
+}
+
 /// How a command prints what it has to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -164,14 +177,15 @@ pub fn say(line: impl std::fmt::Display) {
 fn start_log(args: &LogArgs, default: &str) {
     let wanted = args.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(default));
-    let to = std::io::stderr;
+    // Whatever somebody logs some day, a card number does not get out.
+    let to = || Clean(std::io::stderr());
     let text = match args.log_format {
         Some(format) => format == LogFormat::Text,
-        None => to().is_terminal(),
+        None => std::io::stderr().is_terminal(),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_target(false);
     if text {
-        builder.with_ansi(to().is_terminal()).init();
+        builder.with_ansi(std::io::stderr().is_terminal()).init();
     } else {
         builder.json().flatten_event(true).init();
     }

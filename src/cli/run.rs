@@ -9,7 +9,7 @@ use crate::config::{DatabaseArgs, StripeArgs};
 use crate::db::Db;
 use crate::stripe::signature::Secret;
 use crate::stripe::{Stripe, StripeConfig};
-use crate::sync;
+use crate::{reconcile, sync};
 
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
@@ -20,6 +20,14 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Sandbox(args) => serve::sandbox(args).await?,
         Command::Setup(args) => set_up(args).await?,
         Command::Sync(args) => sync(args).await?,
+        Command::Reconcile(args) => {
+            let means = reconcile::work::Means {
+                db: open(&args.database).await?,
+                stripe: stripe(&args.stripe)?,
+                clock: Clock::system(),
+            };
+            return args.wish.run(&means).await;
+        }
         Command::Migrate(args) => {
             open(&args).await?;
             say("The database is up to date.");

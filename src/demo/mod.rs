@@ -112,6 +112,15 @@ impl TimeMachine {
         self.control.card(customer, number).await
     }
 
+    /// Until it is switched off, nothing that happens in the sandbox is told to anybody.
+    ///
+    /// # Errors
+    /// The sandbox did not answer.
+    pub async fn quiet(&self, on: bool) -> Result<(), Failure> {
+        let wish = serde_json::json!({ "on": on });
+        self.control.ask(http::Method::POST, "quiet", &wish).await.map(drop)
+    }
+
     /// Companies and people to sign in as.
     pub fn cast(&self) -> &[seeds::Company] {
         self.cast.get().map_or(&[], Vec::as_slice)

@@ -73,6 +73,8 @@ enum Act {
     CancelNow,
     /// Plans a smaller plan, by its slug, for the end of the period.
     PlanDowngrade(&'static str),
+    /// What the portal is never told of.
+    CancelUnheard,
 }
 
 const fn ago(months: i64, days: i64) -> Ago {
@@ -174,6 +176,16 @@ const SCRIPTS: &[Script] = &[
         plan: Some(("starter", "month")),
         acts: &[(ago(2, 10), Act::Subscribe { trial_days: 0 }), (ago(0, 20), Act::CardFails)],
     },
+    Script {
+        name: "Hazel Foods",
+        domain: "hazel.example",
+        language: "en",
+        time_zone: "Europe/Dublin",
+        story: "demo-drifted",
+        people: &[("Hanna Berg", "hanna", Role::Owner)],
+        plan: Some(("professional", "month")),
+        acts: &[(ago(1, 20), Act::Subscribe { trial_days: 0 }), (ago(0, 2), Act::CancelUnheard)],
+    },
 ];
 
 /// Founds the companies and plays their history up to today.
@@ -256,6 +268,22 @@ async fn perform(
             let id = subscription(app, &customer).await?;
             subscriptions::cancel_at_period_end(&app.stripe, &id, &reason, &Key::random(), Budget::work())
                 .await?;
+            Ok(())
+        }
+        Act::CancelUnheard => {
+            let reason = Reason { feedback: Some("too_expensive".into()), comment: None };
+            let id = subscription(app, &customer).await?;
+            machine.quiet(true).await?;
+            let cancelled = subscriptions::cancel_at_period_end(
+                &app.stripe,
+                &id,
+                &reason,
+                &Key::random(),
+                Budget::work(),
+            )
+            .await;
+            machine.quiet(false).await?;
+            cancelled?;
             Ok(())
         }
         Act::CancelNow => {

@@ -27,6 +27,8 @@ pub use web::router;
 pub const PAGES: &[(&str, &str)] = &[
     ("/staff", "staff-nav-dashboard"),
     ("/staff/tenants", "staff-tenants-title"),
+    ("/staff/reconciliation", "reconcile-title"),
+    ("/staff/validation", "reconcile-validation-nav"),
     ("/staff/dunning", "dunning-title"),
     ("/staff/mails", "mail-list-title"),
     ("/staff/usage", "staff-nav-usage"),

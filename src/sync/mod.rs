@@ -8,9 +8,9 @@ mod rows;
 pub mod store;
 pub mod work;
 
-pub use rows::{ChargeRow, CustomerRow, InvoiceRow, SubscriptionRow, Tenant};
+pub use rows::{ChargeRow, CustomerRow, InvoiceRow, PriceRow, ProductRow, Rows, SubscriptionRow, Tenant};
 pub use store::apply;
-pub use work::{Error, catalogue, command, refetch};
+pub use work::{Error, Whole, catalogue, command, refetch};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

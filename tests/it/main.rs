@@ -18,6 +18,7 @@ mod house;
 mod life;
 mod mail;
 mod pages;
+mod reconcile;
 mod sandbox;
 mod sessions;
 mod staff;

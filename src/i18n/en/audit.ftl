@@ -89,3 +89,6 @@ audit-behalf-ended = Sign-in on behalf ended
 audit-tenant-resynced = Synchronised with Stripe by hand
 audit-plan-shown = Hidden plan shown
 audit-plan-hidden = Hidden plan no longer shown
+audit-reconciliation-started = Comparison with Stripe started
+audit-reconciliation-repaired = Difference from Stripe put right
+audit-reconciliation-ended = Comparison with Stripe ended

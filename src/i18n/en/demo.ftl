@@ -19,6 +19,7 @@ demo-canceled = Was a customer until last week.
 demo-yearly = On Enterprise, paid by the year.
 demo-downgrade = Has planned to change to a smaller plan when the period ends.
 demo-read-only = Has not paid for ten days: everything can be seen, nothing changed.
+demo-drifted = Cancelled at Stripe, and the portal was never told: a member of the staff finds it by reconciliation
 demo-staff = Your own team.
 demo-time-passed = Time has passed. What was due has happened.
 demo-nothing-due = Nothing is due.

@@ -89,3 +89,6 @@ audit-behalf-ended = Fin de la sesión en nombre de un miembro
 audit-tenant-resynced = Sincronización manual con Stripe
 audit-plan-shown = Plan oculto mostrado
 audit-plan-hidden = Plan oculto retirado
+audit-reconciliation-started = Comparación con Stripe iniciada
+audit-reconciliation-repaired = Diferencia con Stripe corregida
+audit-reconciliation-ended = Comparación con Stripe terminada

@@ -19,6 +19,7 @@ demo-canceled = Fue cliente hasta la semana pasada.
 demo-yearly = En Empresa, con pago anual.
 demo-downgrade = Ha previsto pasar a un plan menor cuando termine el periodo.
 demo-read-only = Lleva diez días sin pagar: se puede ver todo, pero no cambiar nada.
+demo-drifted = Cancelada en Stripe sin que el portal se enterara: el personal la encuentra con la conciliación
 demo-staff = Tu propio equipo.
 demo-time-passed = Ha pasado el tiempo. Lo que tocaba ha ocurrido.
 demo-nothing-due = No hay nada pendiente.

@@ -6,12 +6,11 @@ use serde::{Deserialize, Serialize};
 use stripe_billing::tax_id::{CreateCustomerTaxId, DeleteCustomerTaxId, ListCustomerTaxId};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use stripe_core::customer::{
-    CreateCustomer, ListPaymentMethodsCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer,
-    UpdateCustomer, UpdateCustomerTax, UpdateCustomerTaxValidateLocation,
+    CreateCustomer, ListCustomer, ListPaymentMethodsCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer, UpdateCustomer, UpdateCustomerTax, UpdateCustomerTaxValidateLocation,
 };
 
 use super::{get, page, post};
-use crate::stripe::snapshot::{Address, Customer, Deleted, PaymentMethod, TaxId};
+use crate::stripe::snapshot::{Address, Customer, Deleted, List, PaymentMethod, TaxId};
 use crate::stripe::{Budget, CustomerId, Fetched, Key, Result, Stripe, TaxIdId};
 
 /// What a customer is made with. Stored before the first try, so that a retry after a restart sends the same.
@@ -72,6 +71,17 @@ pub async fn create(
 /// See [`crate::stripe::Error`].
 pub async fn get_one(stripe: &Stripe, id: &CustomerId, budget: Budget) -> Result<Fetched<Customer>> {
     get(stripe, RetrieveCustomer::new(id.as_str()).expand(expanded()), budget).await
+}
+
+/// A page of all customers, newest first, beginning after `after`, each as [`get_one`] gives it. Those that are gone, or on a
+/// test clock, are not among them.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn listed(stripe: &Stripe, after: Option<&str>, budget: Budget) -> Result<Fetched<List<Customer>>> {
+    let request =
+        ListCustomer::new().expand(expanded().iter().map(|path| format!("data.{path}")).collect::<Vec<_>>());
+    stripe.call(page!(request, after), None, budget).await
 }
 
 /// Changes a customer.

@@ -11,10 +11,8 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::subscriptions::{ItemChange, Proration, SubscriptionChange};
 use super::{all, get, page, post};
-use crate::stripe::snapshot::{Invoice, InvoicePayment, Line};
-use crate::stripe::{
-    Budget, CustomerId, Error, Fetched, InvoiceId, Key, PriceId, Result, Stripe, SubscriptionId,
-};
+use crate::stripe::snapshot::{Invoice, InvoicePayment, Line, List};
+use crate::stripe::{Budget, CustomerId, Error, Fetched, InvoiceId, Key, PriceId, Result, Stripe, SubscriptionId};
 
 /// All invoices of a customer with how they were paid, newest first.
 ///
@@ -33,6 +31,14 @@ pub async fn of_customer(
         |after| page!(request(), after),
     )
     .await
+}
+
+/// A page of all invoices, newest first, beginning after `after`. Each carries its first ten lines.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn listed(stripe: &Stripe, after: Option<&str>, budget: Budget) -> Result<Fetched<List<Invoice>>> {
+    stripe.call(page!(ListInvoice::new(), after), None, budget).await
 }
 
 /// One invoice with how it was paid. Its links are fresh.
