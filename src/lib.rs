@@ -4,6 +4,7 @@
 //! background steps. Data goes request → `web` → rules → `store` → page struct → template.
 
 pub mod access;
+pub mod alarm;
 pub mod api;
 pub mod app;
 pub mod audit;
@@ -18,12 +19,14 @@ pub mod config;
 pub mod db;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+pub mod doctor;
 pub mod dunning;
 pub mod error;
 pub mod i18n;
 pub mod id;
 pub mod invoices;
 pub mod mail;
+pub mod metrics;
 pub mod money;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -21,7 +21,10 @@ const TICK: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_secs(20);
 
 /// How often, in seconds of the world's time, Stripe is asked for events that it could not deliver.
-const RECOVERY: i64 = 3600;
+const RECOVERY: i64 = 600;
+
+/// How often a process looks for alarms that another has raised.
+const BOARD: Duration = Duration::from_secs(10);
 
 /// Wakes the work when something has come in. Cloning is cheap; all clones are one bell.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +83,7 @@ pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
     let mut looking = JoinSet::new();
     looking.spawn(recover(tools.clone(), halted.clone()));
     looking.spawn(daily(tools.clone(), halted.clone()));
+    looking.spawn(board(tools.clone(), halted.clone()));
     let mut beside = tokio::spawn(beside(tools.clone(), halted.clone()));
     while !*halted.borrow() {
         if once(&tools).await > 0 {
@@ -151,7 +155,8 @@ pub async fn once(tools: &Tools) -> usize {
     done
 }
 
-/// At the start and every hour, in one process of several: takes in what Stripe could not deliver.
+/// At the start and every ten minutes, in one process of several: takes in what Stripe could not deliver, and sees whether
+/// deliveries arrive.
 async fn recover(tools: Tools, halted: watch::Receiver<bool>) {
     let holder = id::random_text();
     while !*halted.borrow() {
@@ -176,5 +181,15 @@ async fn daily(tools: Tools, halted: watch::Receiver<bool>) {
             Err(error) => tracing::warn!(%error, "cannot hold usage against Stripe's; a day later again"),
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// Keeps the alarms that staff's pages tell up to date, in each process.
+async fn board(tools: Tools, halted: watch::Receiver<bool>) {
+    while !*halted.borrow() {
+        if let Err(error) = tools.app.config.site.board.look(&tools.db).await {
+            tracing::warn!(%error, "cannot look for alarms; looking again");
+        }
+        tokio::time::sleep(BOARD).await;
     }
 }

@@ -2,6 +2,7 @@
 
 mod run;
 mod serve;
+mod setup;
 
 #[cfg(feature = "sandbox")]
 pub(crate) use serve::run as run_portal;
@@ -13,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
-use crate::{audit, auth, tenants, webhooks};
+use crate::{audit, auth, doctor, tenants, webhooks};
 
 /// A self-hosted billing portal for multi-tenant SaaS on Stripe.
 ///
@@ -37,8 +38,11 @@ enum Command {
     /// Run the Stripe-compatible sandbox alone, for anyone's tests
     #[cfg(feature = "sandbox")]
     Sandbox(serve::SandboxArgs),
-    /// Create products, prices, meters, coupons and portal settings in Stripe; running it again changes nothing
-    Setup(SetupArgs),
+    /// Create products, prices, meters, coupons, portal settings and the webhook endpoint in Stripe, and note in the database what
+    /// `serve` needs of them; running it again changes nothing
+    Setup(setup::SetupArgs),
+    /// Check the whole installation: each failure in words and with what to do about it
+    Doctor(Box<doctor::cli::Doctor>),
     /// Fetch the catalogue and all customers from Stripe
     Sync(SyncArgs),
     /// Bring the database to the form that this version reads
@@ -49,8 +53,8 @@ enum Command {
     User(WithDatabase<auth::cli::User>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
-    /// Stripe's events: list, show, replay, count
-    Event(WithDatabase<webhooks::cli::Event>),
+    /// Stripe's events: list, show, replay, recover, count
+    Event(EventArgs),
 }
 
 /// A command that needs the database alone.
@@ -75,21 +79,13 @@ struct ServeArgs {
 }
 
 #[derive(Args, Debug)]
-struct SetupArgs {
+struct EventArgs {
+    #[command(subcommand)]
+    command: webhooks::cli::Event,
+    #[command(flatten)]
+    database: DatabaseArgs,
     #[command(flatten)]
     stripe: StripeArgs,
-    #[command(flatten)]
-    catalog: CatalogArgs,
-    /// The address that Stripe sends events to, ending in `/webhooks/stripe`: makes the endpoint and prints its signing
-    /// secret, which Stripe shows only once
-    #[arg(long)]
-    webhook_url: Option<url::Url>,
-    /// Put back what somebody has changed in Stripe since
-    #[arg(long)]
-    update: bool,
-    /// How to print what was done
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
 }
 
 #[derive(Args, Debug)]
