@@ -15,9 +15,7 @@ use crate::money::Currency;
 use crate::stripe::calls::catalog::{self, Amount, NewPrice, NewProduct};
 use crate::stripe::calls::{coupons, meters, portal};
 use crate::stripe::snapshot::{Price, Product};
-use crate::stripe::{
-    Budget, Error, Key, MeterId, PortalConfigurationId, PriceId, ProductId, Result, Stripe,
-};
+use crate::stripe::{Budget, Error, Key, MeterId, PortalConfigurationId, PriceId, ProductId, Result, Stripe};
 
 /// What became of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

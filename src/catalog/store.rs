@@ -186,7 +186,10 @@ pub async fn note_portal_configuration(
 /// # Errors
 /// See [`portal_configuration`].
 pub async fn of_other_mode(tx: &mut Tx, livemode: bool) -> Result<bool> {
-    let row: Option<(String,)> =
-        tx.query(sql!("select id from customers where livemode <> $1 limit 1")).bind(livemode).optional().await?;
+    let row: Option<(String,)> = tx
+        .query(sql!("select id from customers where livemode <> $1 limit 1"))
+        .bind(livemode)
+        .optional()
+        .await?;
     Ok(row.is_some())
 }

@@ -67,11 +67,8 @@ pub(super) async fn run(args: SetupArgs) -> Result<(), Failure> {
         return Err("say with PUBLIC_URL or --webhook-url which endpoint to replace".into());
     }
     let db = open(&args.database).await?;
-    let wish = install::Wish {
-        webhook_url: url.as_ref(),
-        update: args.update,
-        rotate: args.rotate_webhook_secret,
-    };
+    let wish =
+        install::Wish { webhook_url: url.as_ref(), update: args.update, rotate: args.rotate_webhook_secret };
     let report = install::run(&db, &Clock::system(), &stripe, &catalog, wish).await;
     db.close().await;
     let mut report = report?;

@@ -20,8 +20,8 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::app::{self, App};
-use crate::catalog::policy::Catalog;
 use crate::catalog::install;
+use crate::catalog::policy::Catalog;
 use crate::cli::{Failure, say};
 use crate::clock::{Clock, from_seconds};
 use crate::config::{Config, WebhookSecrets};

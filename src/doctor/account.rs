@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::{Check, skew};
+use crate::catalog;
 use crate::catalog::policy::Catalog;
 use crate::catalog::setup::{self, Outcome};
 use crate::clock::Clock;
@@ -11,7 +12,6 @@ use crate::stripe::calls::account;
 use crate::stripe::snapshot::{Account, WebhookEndpoint};
 use crate::stripe::{API_VERSION, Budget, Error, Fetched, Stripe};
 use crate::webhooks::{endpoint, secrets, store};
-use crate::catalog;
 
 /// What this module looks at, for saying that it could not.
 const NAMES: [&str; 8] = [
@@ -98,7 +98,8 @@ fn may_charge(account: &Fetched<Account>, live: bool) -> Check {
 
 /// A check that Stripe refused to answer, for want of a permission as a rule.
 fn refused(name: &'static str, error: &Error) -> Check {
-    let fix = "Give the restricted key the permission to read this, or use the account's secret key for doctor.";
+    let fix =
+        "Give the restricted key the permission to read this, or use the account's secret key for doctor.";
     Check::warning(name, format!("could not be asked: {error}"), fix)
 }
 
@@ -111,14 +112,16 @@ async fn webhooks(patient: &Patient<'_>) -> Vec<Check> {
     let ours: Vec<_> = there.iter().filter(|endpoint| endpoint.url == url).collect();
     let Some(endpoint) = ours.iter().find(|endpoint| endpoint.status == "enabled").or(ours.first()) else {
         let others: Vec<_> = there.iter().map(|endpoint| endpoint.url.as_str()).collect();
-        let beside = if others.is_empty() { String::new() } else { format!("; there is {}", others.join(", ")) };
+        let beside =
+            if others.is_empty() { String::new() } else { format!("; there is {}", others.join(", ")) };
         let check = Check::failure(
             "webhook_endpoint",
             format!("no endpoint in Stripe sends to {url}{beside}"),
             "Run `billing-portal setup` with this PUBLIC_URL. If you forward events to your own machine with `stripe listen`, \
              this is as it has to be.",
         );
-        let skipped = ["webhook_events", "webhook_version"].map(|name| Check::skipped(name, "there is no endpoint"));
+        let skipped =
+            ["webhook_events", "webhook_version"].map(|name| Check::skipped(name, "there is no endpoint"));
         return std::iter::once(check).chain(skipped).chain([secret(patient, None).await]).collect();
     };
     let mut checks = vec![standing(endpoint, ours.len(), &url)];
@@ -176,16 +179,23 @@ async fn secret(patient: &Patient<'_>, endpoint: Option<&WebhookEndpoint>) -> Ch
     };
     let Ok(rows) = rows else { return Check::skipped(NAME, "the database cannot be read") };
     let opens = |row: &&store::Sealed| secrets::unseal(patient.stripe, row).is_some();
-    let of_endpoint = rows.iter().find(|row| endpoint.is_some_and(|endpoint| endpoint.id.as_str() == row.endpoint_id));
+    let of_endpoint =
+        rows.iter().find(|row| endpoint.is_some_and(|endpoint| endpoint.id.as_str() == row.endpoint_id));
     let fix = "Run `billing-portal setup --rotate-webhook-secret` with the key that serves: it replaces the endpoint and stores the new secret.";
     match of_endpoint {
-        Some(row) if opens(&row) => Check::good(NAME, format!("the signing secret of {} is stored", row.endpoint_id)),
+        Some(row) if opens(&row) => {
+            Check::good(NAME, format!("the signing secret of {} is stored", row.endpoint_id))
+        }
         _ if patient.given_secrets > 0 => Check::notice(
             NAME,
             "the configuration names signing secrets; whether one is this endpoint's shows with the first delivery",
             "Send a test event from the dashboard, or let setup store the secret.",
         ),
-        Some(_) => Check::failure(NAME, "the signing secret was stored with another Stripe key and cannot be read", fix),
+        Some(_) => Check::failure(
+            NAME,
+            "the signing secret was stored with another Stripe key and cannot be read",
+            fix,
+        ),
         None if rows.iter().any(|row| opens(&row)) => {
             Check::failure(NAME, "a signing secret is stored, but of another endpoint", fix)
         }
@@ -201,7 +211,10 @@ async fn catalogue(patient: &Patient<'_>) -> Vec<Check> {
         Err(error) => return vec![refused("catalogue", &error)],
     };
     let named = |outcome: Outcome| -> Vec<String> {
-        let items = report.items.iter().filter(|item| item.outcome == outcome && item.object != "portal_configuration");
+        let items = report
+            .items
+            .iter()
+            .filter(|item| item.outcome == outcome && item.object != "portal_configuration");
         items.map(|item| format!("{} {}", item.object, item.name)).collect()
     };
     let (missing, differing) = (named(Outcome::Missing), named(Outcome::Differs));
@@ -213,7 +226,10 @@ async fn catalogue(patient: &Patient<'_>) -> Vec<Check> {
         let fix = "Stripe is what counts. Put the catalogue right, or run `billing-portal setup --update`.";
         Check::warning("catalogue", says, fix)
     } else {
-        Check::good("catalogue", "products, prices, meters and coupons are in Stripe as the catalogue has them")
+        Check::good(
+            "catalogue",
+            "products, prices, meters and coupons are in Stripe as the catalogue has them",
+        )
     };
     vec![catalogue, configuration(patient, &report).await]
 }
@@ -232,13 +248,16 @@ async fn configuration(patient: &Patient<'_>, report: &setup::Report) -> Check {
     }
     let Some(db) = patient.db else { return Check::good(NAME, format!("{id} is in Stripe")) };
     let noted = match db.read().await {
-        Ok(mut tx) => catalog::store::portal_configuration(&mut tx, patient.stripe.is_live()).await.ok().flatten(),
+        Ok(mut tx) => {
+            catalog::store::portal_configuration(&mut tx, patient.stripe.is_live()).await.ok().flatten()
+        }
         Err(_) => None,
     };
     if noted.as_ref() == Some(id) {
         Check::good(NAME, format!("{id} is in Stripe, and what the portal opens"))
     } else {
-        let says = format!("{id} is in Stripe, but this database does not know it: the account's default is opened");
+        let says =
+            format!("{id} is in Stripe, but this database does not know it: the account's default is opened");
         Check::warning(NAME, says, "Run `billing-portal setup` with this database.")
     }
 }

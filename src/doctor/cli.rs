@@ -117,7 +117,11 @@ impl Report {
             Err(error) => {
                 let words = error.to_string();
                 let first = words.lines().next().unwrap_or_default().to_owned();
-                self.checks.push(Check::failure(name, first, "Put the setting right: `billing-portal serve --help` lists them."));
+                self.checks.push(Check::failure(
+                    name,
+                    first,
+                    "Put the setting right: `billing-portal serve --help` lists them.",
+                ));
                 None
             }
         }

@@ -46,10 +46,16 @@ pub async fn database(url: &str) -> (Option<Db>, Vec<Check>) {
 pub async fn inside(db: &Db) -> Vec<Check> {
     const NAME: &str = "database";
     match db.pending_migrations().await {
-        Ok(0) => vec![Check::good(NAME, "the database answers and its tables are up to date"), durable(db).await],
+        Ok(0) => {
+            vec![Check::good(NAME, "the database answers and its tables are up to date"), durable(db).await]
+        }
         Ok(pending) => {
             let says = format!("{pending} migrations are still to be applied");
-            vec![Check::failure(NAME, says, "Run `billing-portal migrate`; `serve` does so too when it starts.")]
+            vec![Check::failure(
+                NAME,
+                says,
+                "Run `billing-portal migrate`; `serve` does so too when it starts.",
+            )]
         }
         Err(error) => {
             let fix = "See whether the database runs and lets this user read.";
@@ -74,7 +80,9 @@ async fn durable(db: &Db) -> Check {
             format!("what is committed may be lost in a power cut: {}", lacking.join(", ")),
             "Switch these on in Postgres, or put the SQLite file on a local disk whose file system can do WAL.",
         ),
-        Err(error) => Check::warning(NAME, format!("could not be asked: {error}"), "Ask the database's operator."),
+        Err(error) => {
+            Check::warning(NAME, format!("could not be asked: {error}"), "Ask the database's operator.")
+        }
     }
 }
 
@@ -88,7 +96,10 @@ async fn settings(db: &Db) -> Result<Vec<String>> {
         Db::Postgres { .. } => &[
             ("select current_setting('fsync')", &["on"]),
             ("select current_setting('full_page_writes')", &["on"]),
-            ("select current_setting('synchronous_commit')", &["on", "local", "remote_write", "remote_apply"]),
+            (
+                "select current_setting('synchronous_commit')",
+                &["on", "local", "remote_write", "remote_apply"],
+            ),
         ],
     };
     let mut tx = db.read().await?;
@@ -127,14 +138,22 @@ async fn read_rows(db: &Db, live: bool) -> Result<Vec<Check>> {
     let plans = catalog::store::offer(&mut tx).await?.plans.len();
     checks.push(if plans == 0 {
         let says = "the database knows no plan: the pricing page is empty";
-        Check::failure("plans", says, "Run `billing-portal setup`, or `billing-portal sync` where Stripe has them.")
+        Check::failure(
+            "plans",
+            says,
+            "Run `billing-portal setup`, or `billing-portal sync` where Stripe has them.",
+        )
     } else {
         Check::good("plans", format!("{plans} plans are known"))
     });
     let depths = metrics::store::depths(&mut tx).await?;
     checks.push(if depths.parked > 0 {
         let says = format!("{} events are parked: they failed too often", depths.parked);
-        Check::warning("events", says, "Look at them under /staff/events, or with `billing-portal event list --state parked`.")
+        Check::warning(
+            "events",
+            says,
+            "Look at them under /staff/events, or with `billing-portal event list --state parked`.",
+        )
     } else {
         Check::good("events", "no event waits for somebody")
     });
@@ -182,6 +201,7 @@ pub async fn post(mail: &mail::Settings, support_email: Option<&str>) -> Vec<Che
 }
 
 fn mail_failed(why: &str) -> Check {
-    let fix = "Put SMTP_URL right (host, port, user, password), and see whether this machine may connect to it.";
+    let fix =
+        "Put SMTP_URL right (host, port, user, password), and see whether this machine may connect to it.";
     Check::failure("mail", format!("the mail server cannot be used: {why}"), fix)
 }

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_report_is_sound_while_nothing_fails_and_says_what_to_do() {
-        let mut report = Report { checks: vec![Check::good("key", "fine"), Check::warning("mail", "none", "set it")] };
+        let mut report =
+            Report { checks: vec![Check::good("key", "fine"), Check::warning("mail", "none", "set it")] };
         assert!(report.is_sound());
         report.checks.push(Check::failure("endpoint", "gone", "make one"));
         assert!(!report.is_sound());

@@ -371,7 +371,8 @@ impl Words<'_> {
             subject: self.text("mail-alarm-subject", &[("what", &what)]),
             paragraphs,
             facts: vec![(self.word("mail-alarm-since"), self.date_time(alarm.since))],
-            button: self.button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Alarm::page)),
+            button: self
+                .button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Alarm::page)),
             notes: vec![self.word("mail-alarm-once")],
         }
     }

@@ -59,7 +59,12 @@ pub fn router(app: App, handle: PrometheusHandle) -> Router {
 }
 
 /// Serves on a listener until `stop` is done.
-pub async fn serve(listener: TcpListener, app: App, handle: PrometheusHandle, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    handle: PrometheusHandle,
+    stop: impl Future<Output = ()>,
+) {
     let folding = handle.clone();
     let upkeep = tokio::spawn(async move {
         loop {

@@ -149,7 +149,8 @@ pub async fn replay(db: &Db, clock: &Clock, id: Option<&str>) -> Result<String, 
         None => store::replay_parked(&mut tx, wall).await?,
     };
     let action = if id.is_some() { "event.replayed" } else { "events.replayed" };
-    let mut entry = Entry::new(Actor::Command, action, clock.now()).change(None, Some(json!({ "count": woken })));
+    let mut entry =
+        Entry::new(Actor::Command, action, clock.now()).change(None, Some(json!({ "count": woken })));
     entry.object = id.map(str::to_owned);
     if woken > 0 {
         audit::record(&mut tx, &entry).await?;

@@ -34,7 +34,9 @@ pub enum Failure {
     #[error("Stripe sends live events over https alone: {0} is not https")]
     Plain(Url),
     /// Stripe did not give the secret of what it made.
-    #[error("Stripe made the endpoint {0} without telling its signing secret: delete it in the dashboard and try again")]
+    #[error(
+        "Stripe made the endpoint {0} without telling its signing secret: delete it in the dashboard and try again"
+    )]
     Silent(String),
     /// Stripe refused or could not be reached.
     #[error(transparent)]

@@ -54,8 +54,7 @@ impl FromRef<App> for Door {
 impl Door {
     /// Checks the signature; where no secret fits, once more after a look for one that another process stored.
     async fn verify(&self, header: Option<&str>, body: &[u8], wall: Timestamp) -> Result<(), Refused> {
-        let judge =
-            || signature::verify(header, body, &self.secrets.accepted(wall.as_second()), wall);
+        let judge = || signature::verify(header, body, &self.secrets.accepted(wall.as_second()), wall);
         match judge() {
             Err(Refused::Mismatch) if self.secrets.look_again(wall.as_second()).await => judge(),
             judged => judged,

@@ -50,7 +50,12 @@ pub async fn create(
 ///
 /// # Errors
 /// See [`crate::stripe::Error`].
-pub async fn reactivate(stripe: &Stripe, meter: &MeterId, key: &Key, budget: Budget) -> Result<Fetched<Meter>> {
+pub async fn reactivate(
+    stripe: &Stripe,
+    meter: &MeterId,
+    key: &Key,
+    budget: Budget,
+) -> Result<Fetched<Meter>> {
     post(stripe, ReactivateBillingMeter::new(meter.as_str()), key, budget).await
 }
 

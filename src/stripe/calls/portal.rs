@@ -136,11 +136,17 @@ impl NewConfiguration {
         let features = &there.features;
         let is_on = |feature: &str| features[feature]["enabled"] == true;
         let words = |value: &Value| -> BTreeSet<String> {
-            value.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+            value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|word| word.as_str().map(str::to_owned))
+                .collect()
         };
         let update = &features["subscription_update"];
         let offered = update["products"].as_array().map(|products| {
-            let one = |product: &Value| Some((product["product"].as_str()?.to_owned(), words(&product["prices"])));
+            let one =
+                |product: &Value| Some((product["product"].as_str()?.to_owned(), words(&product["prices"])));
             products.iter().filter_map(one).collect::<BTreeMap<_, _>>()
         });
         let wanted = self.products.iter().map(|(product, prices)| {

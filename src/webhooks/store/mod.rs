@@ -171,10 +171,7 @@ impl Batch for Insert {
         let mut outcomes = Vec::with_capacity(rows.len());
         for row in rows {
             outcomes.push(if new.remove(row.id()) {
-                known.insert(
-                    row.id().to_owned(),
-                    Known { hash: row.hash.clone(), is_listed: !row.signed },
-                );
+                known.insert(row.id().to_owned(), Known { hash: row.hash.clone(), is_listed: !row.signed });
                 Kept::New
             } else {
                 again(tx, row, &mut known).await?

@@ -167,8 +167,7 @@ async fn show(
     let mut tx = app.db.read().await?;
     let full = store::one(&mut tx, &id).await?.ok_or(Error::NotFound)?;
     let led_to = store::consequences(&mut tx, &id).await?;
-    let reason =
-        TYPES.iter().find(|(kind, _, _)| *kind == full.summary.kind).map(|(_, _, reason)| *reason);
+    let reason = TYPES.iter().find(|(kind, _, _)| *kind == full.summary.kind).map(|(_, _, reason)| *reason);
     let (payload, conflict) = (readable(&full.payload), full.conflict.as_deref().map(readable));
     Ok(Html(ShowPage { page, event: full.summary, reason, payload, conflict, led_to }))
 }
@@ -252,8 +251,7 @@ async fn recover(
     let wall = app.clock.wall().as_second();
     let new = work::take_in(&app.inbox, &app.stripe, wall, Budget::page()).await?;
     let mut tx = app.db.write().await?;
-    let entry =
-        entry(&app, &staff, "events.recovered", &address).change(None, Some(json!({ "count": new })));
+    let entry = entry(&app, &staff, "events.recovered", &address).change(None, Some(json!({ "count": new })));
     audit::record(&mut tx, &entry).await?;
     done(&app, tx).await?;
     let flash = if new > 0 { Flash::success("events-recovered") } else { Flash::info("events-none-missing") };

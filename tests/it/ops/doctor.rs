@@ -168,7 +168,8 @@ both_databases! {
 async fn a_mail_server_is_greeted_and_an_address_judged_by_the_mode() {
     let server = MailServer::start().await;
     let sender = "Billing <billing@portal.example>".parse().unwrap();
-    let settings = mail::Settings { server: Some((server.url().parse().unwrap(), sender)), reveals_secrets: false };
+    let settings =
+        mail::Settings { server: Some((server.url().parse().unwrap(), sender)), reveals_secrets: false };
     let verdicts = async |settings: &mail::Settings, support| {
         let checks = house::post(settings, support).await;
         all_explain(&checks);
@@ -180,9 +181,13 @@ async fn a_mail_server_is_greeted_and_an_address_judged_by_the_mode() {
     assert_eq!(verdicts(&settings, None).await, [Failure, Warning]);
     assert_eq!(verdicts(&mail::Settings::default(), None).await, [Warning, Warning]);
 
-    let (plain, encrypted) = ("http://billing.test/".parse().unwrap(), "https://billing.test/".parse().unwrap());
+    let (plain, encrypted) =
+        ("http://billing.test/".parse().unwrap(), "https://billing.test/".parse().unwrap());
     let address = |url, live| house::address(url, live).verdict;
-    assert_eq!([address(&plain, true), address(&plain, false), address(&encrypted, true)], [Failure, Notice, Good]);
+    assert_eq!(
+        [address(&plain, true), address(&plain, false), address(&encrypted, true)],
+        [Failure, Notice, Good]
+    );
 }
 
 #[derive(clap::Parser)]
@@ -200,13 +205,33 @@ async fn the_command_looks_at_everything_whatever_fails() {
     let public = world.app().config.site.public_url.to_string();
     let clock = &world.portal.clock;
     let base = world.stripe.url().to_owned();
-    let line = ["doctor", "--database-url", &url, "--stripe-api-base", &base, "--stripe-secret-key", "sk_test_portal", "--public-url", &public];
+    let line = [
+        "doctor",
+        "--database-url",
+        &url,
+        "--stripe-api-base",
+        &base,
+        "--stripe-secret-key",
+        "sk_test_portal",
+        "--public-url",
+        &public,
+    ];
     let report = Line::parse_from(line).doctor.examine(clock).await;
     assert!(report.is_sound(), "{}", report.text());
     assert!(report.text().contains("0 failed"), "{}", report.text());
 
     let nowhere = format!("sqlite://{}", folder.path().join("none.db").display());
-    let line = ["doctor", "--database-url", &nowhere, "--stripe-api-base", &base, "--stripe-secret-key", "pk_test_wrong", "--smtp-url", "nonsense"];
+    let line = [
+        "doctor",
+        "--database-url",
+        &nowhere,
+        "--stripe-api-base",
+        &base,
+        "--stripe-secret-key",
+        "pk_test_wrong",
+        "--smtp-url",
+        "nonsense",
+    ];
     let report = Line::parse_from(line).doctor.examine(clock).await;
     for name in ["key", "configuration", "database"] {
         assert_eq!(report.of(name).unwrap().verdict, Failure, "{}", report.text());

@@ -8,7 +8,9 @@ use crate::support::portal::Portal;
 use crate::support::world::World;
 
 async fn event(portal: &Portal, id: &str, kind: &str, state: &str, customer: &str, received: i64) {
-    let payload = format!(r#"{{"id":"{id}","type":"{kind}","data":{{"object":{{"note":"4242 4242 4242 4242","client_secret":"cs_quiet"}}}}}}"#);
+    let payload = format!(
+        r#"{{"id":"{id}","type":"{kind}","data":{{"object":{{"note":"4242 4242 4242 4242","client_secret":"cs_quiet"}}}}}}"#
+    );
     portal
         .run(&format!(
             "insert into webhook_events (id, type, livemode, created_at, object_id, customer_id, payload, payload_hash, state, attempts,
@@ -20,7 +22,10 @@ async fn event(portal: &Portal, id: &str, kind: &str, state: &str, customer: &st
 
 /// The ids that a page lists, in their order.
 fn ids(body: &str) -> Vec<String> {
-    body.split("href=\"/staff/events/evt_").skip(1).map(|rest| format!("evt_{}", rest.split('"').next().unwrap())).collect()
+    body.split("href=\"/staff/events/evt_")
+        .skip(1)
+        .map(|rest| format!("evt_{}", rest.split('"').next().unwrap()))
+        .collect()
 }
 
 fn older(body: &str) -> Option<String> {
