@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::stripe::Stripe;
 use crate::web::health;
 use crate::webhooks::Inbox;
+use crate::webhooks::secrets::Keyring;
 use crate::worker::Bell;
 use crate::{
     api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, reconcile, staff, subscription,
@@ -40,6 +41,8 @@ pub struct Parts {
     pub auth: auth::Auth,
     /// Where Stripe's events are kept.
     pub inbox: Inbox,
+    /// What their deliveries are signed with.
+    pub secrets: Keyring,
     /// Wakes the background work.
     pub bell: Bell,
     /// The way in for what tenants use.
@@ -61,6 +64,7 @@ impl App {
     pub fn new(db: Db, clock: Clock, stripe: Stripe, config: Config, catalog: Catalog) -> Self {
         let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
         let inbox = Inbox::open(db.clone());
+        let secrets = Keyring::new(db.clone(), stripe.clone(), config.webhook_secrets.clone());
         let usage = usage::Gate::start(db.clone(), &catalog);
         let api = api::Api::new(&stripe, api::Rates::default());
         Self(Arc::new(Parts {
@@ -71,6 +75,7 @@ impl App {
             catalog,
             auth,
             inbox,
+            secrets,
             bell: Bell::default(),
             usage,
             api,
@@ -107,6 +112,7 @@ pub fn pages() -> Router<App> {
         .merge(dunning::web::router())
         .merge(staff::router())
         .merge(reconcile::web::router())
+        .merge(webhooks::web::pages())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

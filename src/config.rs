@@ -53,10 +53,13 @@ pub struct WebArgs {
     /// The address to listen on
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Where Prometheus reads metrics, on an address of their own [default: nowhere]
+    #[arg(long, env = "METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
     /// What browsers see; decides https cookies and links
     #[arg(long, env = "PUBLIC_URL", default_value = "http://127.0.0.1:8080")]
     pub public_url: Url,
-    /// Signing secrets of the webhook endpoint (`whsec_…`), with commas: two while one replaces the other
+    /// Signing secrets of the webhook endpoint (`whsec_…`), with commas, beside those that `setup` stored
     #[arg(long, env = "STRIPE_WEBHOOK_SECRETS", value_delimiter = ',', hide_env_values = true)]
     pub stripe_webhook_secrets: Vec<String>,
     /// A file that holds the signing secrets, with commas or on lines
@@ -125,7 +128,7 @@ pub enum LogFormat {
 pub struct Config {
     /// The site as browsers see it.
     pub site: Arc<Site>,
-    /// The signing secrets of the webhook endpoint: never empty.
+    /// The signing secrets of the webhook endpoint that the configuration names; others are stored by `setup`.
     pub webhook_secrets: WebhookSecrets,
     /// Whether the key moves real money: events of the other mode are not ours.
     pub livemode: bool,
@@ -145,17 +148,22 @@ impl WebhookSecrets {
     /// # Errors
     /// There is none: without one, nothing that says it comes from Stripe can be believed. Or one can be none of Stripe's.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
-        let secrets: Vec<_> = secrets
+        let secrets = Self::beside_stored(secrets)?;
+        if secrets.0.is_empty() { Err(ConfigError::Missing(Missing::WebhookSecrets)) } else { Ok(secrets) }
+    }
+
+    /// The secrets, which may be none where there are others in the database; blank ones are left out.
+    ///
+    /// # Errors
+    /// One can be none of Stripe's.
+    pub fn beside_stored(secrets: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+        let secrets: Result<Vec<_>, _> = secrets
             .into_iter()
             .map(|secret| secret.trim().to_owned())
             .filter(|secret| !secret.is_empty())
             .map(|secret| secret.parse().map_err(|problem: NotASecret| invalid(problem)))
-            .collect::<Result<_, _>>()?;
-        if secrets.is_empty() {
-            Err(ConfigError::Missing(Missing::WebhookSecrets))
-        } else {
-            Ok(Self(secrets))
-        }
+            .collect();
+        Ok(Self(secrets?))
     }
 
     /// The secrets themselves: for checking a signature alone.
@@ -191,8 +199,9 @@ impl fmt::Display for Missing {
                  sk_test_… while you try things out). It can also come from a file: STRIPE_SECRET_KEY_FILE."
             }
             Self::WebhookSecrets => {
-                "STRIPE_WEBHOOK_SECRETS is missing: the signing secret (whsec_…) of the webhook endpoint that points to \
-                 this portal; `billing-portal setup` makes one. It can also come from a file: STRIPE_WEBHOOK_SECRETS_FILE."
+                "There is no signing secret (whsec_…) of a webhook endpoint that points to this portal: without one, nothing that \
+                 says it comes from Stripe can be believed. `billing-portal setup`, with the same key and database, makes an \
+                 endpoint and stores its secret; or set STRIPE_WEBHOOK_SECRETS, or STRIPE_WEBHOOK_SECRETS_FILE."
             }
         })
     }
@@ -286,7 +295,7 @@ impl WebArgs {
         site.support_email = self.support_email.clone();
         Ok(Config {
             site: Arc::new(site),
-            webhook_secrets: WebhookSecrets::new(secrets)?,
+            webhook_secrets: WebhookSecrets::beside_stored(secrets)?,
             livemode,
             mail: self.mail()?,
             host_tokens: self.host.resolve()?,

@@ -4,6 +4,7 @@
 //! background steps. Data goes request → `web` → rules → `store` → page struct → template.
 
 pub mod access;
+pub mod alarm;
 pub mod api;
 pub mod app;
 pub mod audit;
@@ -19,12 +20,14 @@ pub mod db;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod details;
+pub mod doctor;
 pub mod dunning;
 pub mod error;
 pub mod i18n;
 pub mod id;
 pub mod invoices;
 pub mod mail;
+pub mod metrics;
 pub mod money;
 pub mod reconcile;
 #[cfg(feature = "sandbox")]

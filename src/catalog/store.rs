@@ -1,4 +1,4 @@
-//! Reading the catalogue's rows. They are written by `sync`.
+//! Reading the catalogue's rows, which are written by `sync`; and what `setup` noted of Stripe.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use super::product::{Limit, ProductFacts};
 use super::{Amount, Interval, Metered, Offer, Plan, Price};
 use crate::db::{Result, Tx, sql};
 use crate::money::Currency;
+use crate::stripe::PortalConfigurationId;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -146,4 +147,52 @@ impl Row {
 /// What `sync` wrote as JSON; what cannot be read is empty.
 fn json<T: Default + serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The configuration of Stripe's customer portal that ours is to open; none before `setup` has run.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn portal_configuration(tx: &mut Tx, livemode: bool) -> Result<Option<PortalConfigurationId>> {
+    let row: Option<(PortalConfigurationId,)> = tx
+        .query(sql!("select id from setup_objects where name = 'portal_configuration' and livemode = $1"))
+        .bind(livemode)
+        .optional()
+        .await?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// Notes the configuration that `setup` found or made.
+///
+/// # Errors
+/// See [`portal_configuration`].
+pub async fn note_portal_configuration(
+    tx: &mut Tx,
+    livemode: bool,
+    id: &PortalConfigurationId,
+    at: i64,
+) -> Result<()> {
+    tx.query(sql!(
+        "insert into setup_objects (name, livemode, id, noted_at) values ('portal_configuration', $1, $2, $3)"
+        " on conflict (name, livemode) do update set id = excluded.id, noted_at = excluded.noted_at"
+    ))
+    .bind(livemode)
+    .bind(id)
+    .bind(at)
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Whether there are customers of the other mode than the key's.
+///
+/// # Errors
+/// See [`portal_configuration`].
+pub async fn of_other_mode(tx: &mut Tx, livemode: bool) -> Result<bool> {
+    let row: Option<(String,)> = tx
+        .query(sql!("select id from customers where livemode <> $1 limit 1"))
+        .bind(livemode)
+        .optional()
+        .await?;
+    Ok(row.is_some())
 }

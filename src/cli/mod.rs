@@ -2,6 +2,7 @@
 
 mod run;
 mod serve;
+mod setup;
 
 #[cfg(feature = "sandbox")]
 pub(crate) use serve::run as run_portal;
@@ -14,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::audit::redact::Clean;
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
-use crate::{audit, auth, reconcile, tenants, webhooks};
+use crate::{audit, auth, doctor, reconcile, tenants, webhooks};
 
 /// A self-hosted billing portal for multi-tenant SaaS on Stripe.
 ///
@@ -38,8 +39,11 @@ enum Command {
     /// Run the Stripe-compatible sandbox alone, for anyone's tests
     #[cfg(feature = "sandbox")]
     Sandbox(serve::SandboxArgs),
-    /// Create products, prices, meters, coupons and portal settings in Stripe; running it again changes nothing
-    Setup(SetupArgs),
+    /// Create products, prices, meters, coupons, portal settings and the webhook endpoint in Stripe, and note in the database what
+    /// `serve` needs of them; running it again changes nothing
+    Setup(setup::SetupArgs),
+    /// Check the whole installation: each failure in words and with what to do about it
+    Doctor(Box<doctor::cli::Doctor>),
     /// Fetch the catalogue and all customers from Stripe
     Sync(SyncArgs),
     /// Bring the database to the form that this version reads
@@ -52,8 +56,8 @@ enum Command {
     Audit(WithDatabase<audit::cli::Audit>),
     /// Hold the database and Stripe against each other, both ways; exits with 2 where findings are left
     Reconcile(ReconcileArgs),
-    /// Stripe's events: list, show, replay, count
-    Event(WithDatabase<webhooks::cli::Event>),
+    /// Stripe's events: list, show, replay, recover, count
+    Event(EventArgs),
 }
 
 impl Command {
@@ -90,21 +94,13 @@ struct ServeArgs {
 }
 
 #[derive(Args, Debug)]
-struct SetupArgs {
+struct EventArgs {
+    #[command(subcommand)]
+    command: webhooks::cli::Event,
+    #[command(flatten)]
+    database: DatabaseArgs,
     #[command(flatten)]
     stripe: StripeArgs,
-    #[command(flatten)]
-    catalog: CatalogArgs,
-    /// The address that Stripe sends events to, ending in `/webhooks/stripe`: makes the endpoint and prints its signing
-    /// secret, which Stripe shows only once
-    #[arg(long)]
-    webhook_url: Option<url::Url>,
-    /// Put back what somebody has changed in Stripe since
-    #[arg(long)]
-    update: bool,
-    /// How to print what was done
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
 }
 
 #[derive(Args, Debug)]

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Failure;
 use crate::app::App;
 use crate::web::server::{Limits, serve, stop_signal};
-use crate::{api, auth, worker};
+use crate::{api, auth, metrics, worker};
 #[cfg(feature = "sandbox")]
 use crate::{
     demo,
@@ -23,8 +23,19 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(600);
 
 /// Serves the portal and does its background work until the system asks it to stop; then answers what was begun.
-pub(super) async fn portal(app: App, listen: SocketAddr, router: Router) -> Result<(), Failure> {
+pub(super) async fn portal(
+    app: App,
+    listen: SocketAddr,
+    metrics_listen: Option<SocketAddr>,
+    router: Router,
+) -> Result<(), Failure> {
     let listener = bind(listen).await?;
+    if let Some(address) = metrics_listen {
+        let (listener, handle) = (bind(address).await?, metrics::web::install()?);
+        tracing::info!(address = %listener.local_addr()?, "metrics at /metrics");
+        // It ends with the process: nobody waits for the last figures.
+        tokio::spawn(metrics::web::serve(listener, app.clone(), handle, std::future::pending()));
+    }
     tracing::info!(address = %listener.local_addr()?, url = %app.config.site.public_url, "serving");
     run(app, listener, router, stop_signal()).await;
     Ok(())

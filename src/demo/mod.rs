@@ -21,8 +21,8 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::app::{self, App};
+use crate::catalog::install;
 use crate::catalog::policy::Catalog;
-use crate::catalog::setup;
 use crate::cli::{Failure, say};
 use crate::clock::{Clock, from_seconds};
 use crate::config::{Config, WebhookSecrets};
@@ -32,7 +32,7 @@ use crate::mail;
 use crate::sandbox::{self, Sandbox};
 use crate::stripe::{Stripe, StripeConfig};
 use crate::web::Site;
-use crate::{sync, worker};
+use crate::worker;
 
 /// How long before today the demo's history begins.
 const HISTORY_DAYS: i64 = 100;
@@ -212,8 +212,7 @@ pub async fn serve(demo: Demo, listener: TcpListener, stop: impl Future<Output =
 }
 
 async fn play(app: &App, machine: &TimeMachine) -> Result<(), Failure> {
-    setup::run(&app.stripe, &app.catalog, setup::Wish::default()).await?;
-    sync::catalogue(&app.db, &app.stripe).await?;
+    install::run(&app.db, &app.clock, &app.stripe, &app.catalog, install::Wish::default()).await?;
     let cast = seeds::play(app, machine).await?;
     let _ = machine.cast.set(cast);
     Ok(())

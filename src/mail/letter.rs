@@ -198,6 +198,17 @@ pub struct Link {
     pub expires_at: i64,
 }
 
+/// Something is wrong with the portal and needs one of its staff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// The address that it goes to.
+    pub to: String,
+    /// Which: a word of [`crate::alarm::Alarm`].
+    pub name: String,
+    /// Since when; unix seconds.
+    pub since: i64,
+}
+
 /// The facts of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Letter {
@@ -241,6 +252,8 @@ pub enum Letter {
     PasswordReset(Link),
     /// A link that signs in.
     SignInLink(Link),
+    /// See [`Alarm`].
+    Alarm(Alarm),
 }
 
 /// Kind and facts belong together: one list for reading, writing and naming them.
@@ -287,7 +300,8 @@ letters!(
     Alert,
     Invitation,
     PasswordReset,
-    SignInLink
+    SignInLink,
+    Alarm
 );
 
 impl Letter {
@@ -394,6 +408,11 @@ impl Letter {
             }),
             Kind::PasswordReset => Self::PasswordReset(link("/password/sample")),
             Kind::SignInLink => Self::SignInLink(link("/sign-in/link/sample")),
+            Kind::Alarm => Self::Alarm(Alarm {
+                to: "support@example.com".into(),
+                name: crate::alarm::Alarm::WebhooksSilent.as_str().into(),
+                since: now,
+            }),
         }
     }
 }

@@ -61,11 +61,13 @@ pub enum Kind {
     PasswordReset,
     /// A link that signs in.
     SignInLink,
+    /// Something is wrong with the portal and needs one of its staff.
+    Alarm,
 }
 
 impl Kind {
     /// All of them, in the order of their life.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Receipt,
         Self::PaymentFailed,
         Self::PaymentUrgent,
@@ -86,6 +88,7 @@ impl Kind {
         Self::Invitation,
         Self::PasswordReset,
         Self::SignInLink,
+        Self::Alarm,
     ];
 
     /// Its word in rows and addresses.
@@ -111,6 +114,7 @@ impl Kind {
             Self::Invitation => "invitation",
             Self::PasswordReset => "password_reset",
             Self::SignInLink => "sign_in_link",
+            Self::Alarm => "alarm",
         }
     }
 
@@ -144,6 +148,7 @@ impl Kind {
             Self::Invitation => "mail-kind-invitation",
             Self::PasswordReset => "mail-kind-password-reset",
             Self::SignInLink => "mail-kind-sign-in-link",
+            Self::Alarm => "mail-kind-alarm",
         }
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use jiff::tz::TimeZone;
 
 use super::Letter;
-use super::letter::{Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Resumed, SecondSubscription, TrialEnding, Unpaid, UsageThreshold};
+use super::letter::{self, Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Resumed, SecondSubscription, TrialEnding, Unpaid, UsageThreshold};
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
 use crate::i18n::Language;
@@ -193,6 +193,7 @@ impl Words<'_> {
                     notes: vec![self.text("mail-link-until", &args), self.word("mail-not-you")],
                 }
             }
+            Letter::Alarm(alarm) => self.alarm(alarm),
             Letter::PasswordReset(link) => self.link(
                 ["mail-reset-subject", "mail-reset-text", "mail-reset-button"],
                 &link.path,
@@ -443,6 +444,21 @@ impl Words<'_> {
             facts,
             button: self.button("mail-alert-button", "/staff/validation"),
             notes: Vec::new(),
+        }
+    }
+
+    fn alarm(&self, alarm: &letter::Alarm) -> Content {
+        let known = alarm.name.parse::<crate::alarm::Alarm>().ok();
+        let what = known.map_or_else(|| alarm.name.clone(), |known| self.word(known.key()));
+        let mut paragraphs = vec![what.clone()];
+        paragraphs.extend(known.map(|known| self.word(known.remedy())));
+        Content {
+            subject: self.text("mail-alarm-subject", &[("what", &what)]),
+            paragraphs,
+            facts: vec![(self.word("mail-alarm-since"), self.date_time(alarm.since))],
+            button: self
+                .button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Alarm::page)),
+            notes: vec![self.word("mail-alarm-once")],
         }
     }
 

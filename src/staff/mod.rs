@@ -27,6 +27,7 @@ pub use web::router;
 pub const PAGES: &[(&str, &str)] = &[
     ("/staff", "staff-nav-dashboard"),
     ("/staff/tenants", "staff-tenants-title"),
+    ("/staff/events", "events-title"),
     ("/staff/reconciliation", "reconcile-title"),
     ("/staff/validation", "reconcile-validation-nav"),
     ("/staff/dunning", "dunning-title"),

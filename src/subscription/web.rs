@@ -20,8 +20,9 @@ use crate::catalog::web::per;
 use crate::catalog::{self, Offer};
 use crate::clock::from_seconds;
 use crate::error::{Error, Result, WayOn};
-use crate::stripe::Budget;
 use crate::stripe::calls::portal::{self, Flow, Visit};
+use crate::stripe::snapshot::PortalSession;
+use crate::stripe::{self, Budget, Fetched, Stripe};
 use crate::sync;
 use crate::usage;
 use crate::usage::view::{Brief, briefs};
@@ -196,7 +197,10 @@ async fn open_portal(
 ) -> Result<Redirect> {
     let task = Task::parse(&errand.flow).ok_or_else(|| Error::field("flow", "subscription-no-such-task"))?;
     let next = local_path(&errand.next, page.site()).unwrap_or_else(|| "/".to_owned());
-    let billing = store::billing(&mut app.db.read().await?, manager.tenant.id.as_str()).await?;
+    let mut tx = app.db.read().await?;
+    let billing = store::billing(&mut tx, manager.tenant.id.as_str()).await?;
+    let configuration = catalog::store::portal_configuration(&mut tx, app.config.livemode).await?;
+    drop(tx);
     let nothing_yet = || Error::Conflict {
         reason: "subscription-nothing-yet",
         way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
@@ -214,9 +218,9 @@ async fn open_portal(
         flow,
         return_url: page.site().link(&way_back(&next)),
         locale: page.lang().to_owned(),
-        configuration: None,
+        configuration,
     };
-    let session = portal::visit(&app.stripe, &visit, Budget::page()).await?;
+    let session = visit_portal(&app.stripe, visit).await?;
     redirect_out(&session.value.url, page.site())
 }
 
@@ -251,4 +255,21 @@ async fn come_back(
         Err(_) => {}
     }
     Ok(redirect(next).flash(Flash::info("subscription-soon")))
+}
+
+/// Opens Stripe's customer portal as `setup` configured it. Where that configuration is gone from Stripe, the account's own
+/// default has to do: who wants to pay must not be kept from it.
+async fn visit_portal(stripe: &Stripe, visit: Visit) -> stripe::Result<Fetched<PortalSession>> {
+    let budget = Budget::page();
+    let opened = portal::visit(stripe, &visit, budget).await;
+    let is_gone = match &opened {
+        Err(stripe::Error::Refused(refusal)) => refusal.param.as_deref() == Some("configuration"),
+        Err(stripe::Error::NotFound { .. }) => true,
+        _ => false,
+    };
+    if !is_gone || visit.configuration.is_none() {
+        return opened;
+    }
+    tracing::error!(configuration = ?visit.configuration, "the configuration of the customer portal is gone: run setup");
+    portal::visit(stripe, &Visit { configuration: None, ..visit }, budget).await
 }

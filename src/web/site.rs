@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use url::{Origin, Url};
 
+use crate::alarm;
 use crate::clock::Clock;
 
 /// Where Stripe's hosted pages live, unless the configuration names others.
@@ -29,6 +30,8 @@ pub struct Site {
     pub clock: Clock,
     /// Every page carries the demo's bar.
     pub demo: bool,
+    /// What the pages of staff tell beside their own matter.
+    pub board: alarm::Board,
 }
 
 impl Site {
@@ -42,6 +45,7 @@ impl Site {
             support_email: None,
             clock,
             demo: false,
+            board: alarm::Board::default(),
         }
     }
 

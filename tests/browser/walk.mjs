@@ -241,6 +241,25 @@ async function staffAtWork(visit) {
   assert.equal(await page.locator('.acting').count(), 0);
 }
 
+/** What staff see of Stripe's events: the inbox, a filter, one event, the replay of it. */
+async function staffLooksAtEvents(visit) {
+  const { page } = visit;
+  await signIn(visit, 'Sam');
+  await page.goto(`${demoUrl}/staff/events`);
+  await visit.examine('events');
+  await page.locator('#type').fill('customer.created');
+  await page.locator('form[role="search"] button').click();
+  await page.waitForURL((url) => url.searchParams.get('type') === 'customer.created');
+  await visit.examine('events of a type');
+  await page.locator('#events tbody th a').first().click();
+  await visit.examine('event');
+  await page.locator('form[action$="/replay"] button').click();
+  await page.locator('.banner[role="status"]').waitFor();
+  await visit.examine('event, replayed');
+  await page.goto(`${demoUrl}/staff/events?type=no.such.type`);
+  await visit.examine('events, none');
+}
+
 await walks([
   { name: 'a stranger looks around', walk: strangerLooksAround },
   { name: 'a stranger looks around in Spanish, dark', options: { locale: 'es-ES', dark: true }, walk: strangerLooksAround },
@@ -250,4 +269,6 @@ await walks([
   { name: 'billing details', walk: billingDetails },
   { name: 'changes of plan, a payment that fails, and the way out and back', walk: changesOfPlan },
   { name: 'states that the demo has prepared, dark', options: { dark: true }, walk: preparedStates },
+  { name: 'staff looks at events', walk: staffLooksAtEvents },
+  { name: 'staff looks at events in Spanish, dark, without script', options: { locale: 'es-ES', dark: true, script: false }, walk: staffLooksAtEvents },
 ]);

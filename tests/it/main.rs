@@ -17,6 +17,7 @@ mod group_commit;
 mod house;
 mod life;
 mod mail;
+mod ops;
 mod pages;
 mod reconcile;
 mod sandbox;

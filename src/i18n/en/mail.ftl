@@ -95,6 +95,10 @@ mail-reset-button = Choose a new password
 mail-sign-in-subject = Your link to sign in
 mail-sign-in-text = This link signs you in to the billing portal.
 mail-sign-in-button = Sign in
+mail-alarm-subject = Billing portal: { $what }
+mail-alarm-since = Since
+mail-alarm-button = See what is wrong
+mail-alarm-once = This mail is sent once. The pages of staff show it until it is right again.
 
 mail-kind-receipt = Receipt
 mail-kind-payment-failed = Payment failed: reminder
@@ -115,6 +119,7 @@ mail-kind-usage-threshold = Usage threshold
 mail-kind-invitation = Invitation
 mail-kind-password-reset = Password reset
 mail-kind-sign-in-link = Sign-in link
+mail-kind-alarm = Alarm for staff
 
 mail-state-waiting = Waiting
 mail-state-sending = On its way

@@ -95,6 +95,10 @@ mail-reset-button = Elegir una contraseña nueva
 mail-sign-in-subject = Tu enlace para entrar
 mail-sign-in-text = Con este enlace entras en el portal de facturación.
 mail-sign-in-button = Entrar
+mail-alarm-subject = Portal de facturación: { $what }
+mail-alarm-since = Desde
+mail-alarm-button = Ver qué pasa
+mail-alarm-once = Este correo se envía una sola vez. Las páginas del equipo lo muestran hasta que todo vuelva a estar bien.
 
 mail-kind-receipt = Recibo
 mail-kind-payment-failed = Pago fallido: recordatorio
@@ -115,6 +119,7 @@ mail-kind-usage-threshold = Umbral de consumo
 mail-kind-invitation = Invitación
 mail-kind-password-reset = Contraseña nueva
 mail-kind-sign-in-link = Enlace para entrar
+mail-kind-alarm = Aviso para el equipo
 
 mail-state-waiting = En espera
 mail-state-sending = En camino
