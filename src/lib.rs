@@ -25,6 +25,7 @@ pub mod id;
 pub mod invoices;
 pub mod mail;
 pub mod money;
+pub mod notices;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod staff;

@@ -20,6 +20,7 @@ use crate::db::{Result, Tx, sql};
 use crate::dunning;
 use crate::mail::{self, Letter, New};
 use crate::money::Money;
+use crate::notices;
 use crate::stripe::snapshot::{Charge, Customer, Invoice, Subscription};
 use crate::stripe::{CustomerId, InvoiceId};
 
@@ -117,6 +118,10 @@ async fn apply_subscription(
     let old = tables::subscription(tx, &subscription.id).await?;
     let new = SubscriptionRow::new(&tenant.id, old.as_ref(), subscription, plan, seen.at);
     tables::save_subscription(tx, &new).await?;
+    notices::store::plan(tx, &new).await?;
+    if new.status.is_over() {
+        dunning::store::on_end(tx, new.id.as_str(), seen.now).await?;
+    }
     if let Some(start) = new.trial_start {
         tx.query(sql!("update tenants set trial_used_at = $2 where id = $1 and trial_used_at is null"))
             .bind(tenant.id.as_str())
@@ -141,7 +146,10 @@ async fn apply_subscription(
 }
 
 /// What a subscription's plan is called and costs. A product that the catalogue does not know is called by its id.
-async fn named(tx: &mut Tx, row: &SubscriptionRow) -> Result<Named> {
+///
+/// # Errors
+/// See [`tenant_of`].
+pub async fn named(tx: &mut Tx, row: &SubscriptionRow) -> Result<Named> {
     let product = row.product_id.as_ref().map(|id| id.as_str()).unwrap_or_default();
     let price = row.price_id.as_ref().map(|id| id.as_str()).unwrap_or_default();
     let name: Option<(String,)> =
