@@ -14,6 +14,7 @@ demo-free = On the free plan: choose a plan and pay with a test card.
 demo-active = Pays for Professional every month and has a history of invoices.
 demo-trial = In a free trial that ends in a few days.
 demo-past-due = The last payment failed three days ago.
+demo-read-only = The last payment failed nine days ago: access is read only.
 demo-canceling = Has cancelled; the subscription ends with the period.
 demo-canceled = Was a customer until last week.
 demo-yearly = On Enterprise, paid by the year.

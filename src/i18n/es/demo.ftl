@@ -14,6 +14,7 @@ demo-free = En el plan gratuito: elige un plan y paga con una tarjeta de prueba.
 demo-active = Paga Profesional cada mes y tiene un historial de facturas.
 demo-trial = En una prueba gratuita que termina en unos días.
 demo-past-due = El último pago falló hace tres días.
+demo-read-only = El último pago falló hace nueve días: el acceso es de solo lectura.
 demo-canceling = Ha cancelado; la suscripción termina con el periodo.
 demo-canceled = Fue cliente hasta la semana pasada.
 demo-yearly = En Empresa, con pago anual.
