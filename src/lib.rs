@@ -29,6 +29,7 @@ pub mod invoices;
 pub mod mail;
 pub mod metrics;
 pub mod money;
+pub mod notices;
 pub mod reconcile;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

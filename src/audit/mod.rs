@@ -9,6 +9,7 @@
 
 pub mod chain;
 pub mod cli;
+pub mod coverage;
 pub mod export;
 pub mod redact;
 mod row;

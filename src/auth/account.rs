@@ -7,10 +7,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::json;
 use tower_sessions::Session;
 
 use super::web::Nothing;
 use super::{Auth, Device, Membership, SignedIn, User, Visitor, store};
+use crate::audit::{self, Actor, Entry};
 use crate::clock::from_seconds;
 use crate::db::{SessionInfo, SessionStore};
 use crate::error::{Error, Result};
@@ -120,12 +122,19 @@ async fn speak(
     page: Page,
     State(auth): State<Auth>,
     Visitor(visitor): Visitor,
+    ClientAddress(address): ClientAddress,
     Form(choice): Form<LanguageChoice>,
 ) -> Result<Response> {
     let language = choice.language()?;
     if let Some(signed_in) = visitor {
+        let user = &signed_in.user().id;
+        let entry = Entry::new(Actor::User(user.as_str().to_owned()), "user.changed", auth.clock.now())
+            .object(user.as_str())
+            .change(None, Some(json!({ "language": language.code() })))
+            .address(address.to_string());
         let mut tx = auth.db.write().await?;
-        store::speak(&mut tx, &signed_in.user().id, language).await?;
+        store::speak(&mut tx, user, language).await?;
+        audit::record(&mut tx, &entry).await?;
         tx.commit().await?;
     }
     choice.answer(&page)

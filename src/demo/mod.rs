@@ -7,6 +7,7 @@
 mod control;
 pub use control::Control;
 mod seeds;
+mod usage;
 pub mod web;
 
 use std::net::SocketAddr;
@@ -22,7 +23,6 @@ use url::Url;
 
 use crate::app::{self, App};
 use crate::catalog::install;
-use crate::catalog::policy::Catalog;
 use crate::cli::{Failure, say};
 use crate::clock::{Clock, from_seconds};
 use crate::config::{Config, WebhookSecrets};
@@ -165,7 +165,7 @@ pub async fn start(portal: SocketAddr, sandbox: SocketAddr) -> Result<Demo, Fail
     std::fs::create_dir(&folder)?;
     let db = Db::open(&format!("sqlite://{}", folder.join("demo.db").display())).await?;
     db.migrate().await?;
-    let app = App::new(db, clock.clone(), Stripe::new(stripe)?, config, Catalog::load(None)?);
+    let app = App::new(db, clock.clone(), Stripe::new(stripe)?, config, usage::catalog()?);
     let machine = TimeMachine {
         control: Control::new(base),
         clock,

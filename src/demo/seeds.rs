@@ -4,6 +4,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
+use super::usage::{self, Habit};
 use super::{Step, TimeMachine};
 use crate::app::App;
 use crate::auth::{self, NewUser, Role, UserId};
@@ -54,6 +55,8 @@ struct Script {
     people: &'static [(&'static str, &'static str, Role)],
     plan: Option<(&'static str, &'static str)>,
     acts: &'static [(Ago, Act)],
+    /// What it uses, from its first act to its cancellation; one without acts for some weeks.
+    uses: &'static [Habit],
 }
 
 /// How long before today.
@@ -91,6 +94,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Ada Palmer", "ada", Role::Owner)],
         plan: None,
         acts: &[],
+        uses: usage::FREE,
     },
     Script {
         name: "Birch & Sons",
@@ -105,6 +109,7 @@ const SCRIPTS: &[Script] = &[
         ],
         plan: Some(("professional", "month")),
         acts: &[(ago(3, 5), Act::Subscribe { trial_days: 0 })],
+        uses: usage::STEADY,
     },
     Script {
         name: "Cedro Labs",
@@ -115,6 +120,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Carmen Vidal", "carmen", Role::Owner), ("Celia Mora", "celia", Role::Admin)],
         plan: Some(("professional", "month")),
         acts: &[(ago(0, 10), Act::Subscribe { trial_days: 14 })],
+        uses: usage::NEAR,
     },
     Script {
         name: "Dune Media",
@@ -125,6 +131,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Dora Klein", "dora", Role::Owner)],
         plan: Some(("starter", "month")),
         acts: &[(ago(2, 3), Act::Subscribe { trial_days: 0 }), (ago(0, 20), Act::CardFails)],
+        uses: usage::LIGHT,
     },
     Script {
         name: "Elm Logistics",
@@ -135,6 +142,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Emil Novak", "emil", Role::Owner)],
         plan: Some(("starter", "month")),
         acts: &[(ago(1, 12), Act::Subscribe { trial_days: 0 }), (ago(0, 4), Act::CancelAtEnd)],
+        uses: usage::OVER,
     },
     Script {
         name: "Fjord Travel",
@@ -145,6 +153,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Freya Lund", "freya", Role::Owner)],
         plan: Some(("starter", "month")),
         acts: &[(ago(2, 1), Act::Subscribe { trial_days: 0 }), (ago(0, 7), Act::CancelNow)],
+        uses: usage::LIGHT,
     },
     Script {
         name: "Ginkgo Health",
@@ -155,6 +164,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Gita Rao", "gita", Role::Owner)],
         plan: Some(("enterprise", "year")),
         acts: &[(ago(2, 20), Act::Subscribe { trial_days: 0 })],
+        uses: usage::LARGE,
     },
     Script {
         name: "Heron Books",
@@ -165,6 +175,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Hugo Marsh", "hugo", Role::Owner)],
         plan: Some(("professional", "month")),
         acts: &[(ago(1, 18), Act::Subscribe { trial_days: 0 }), (ago(0, 2), Act::PlanDowngrade("starter"))],
+        uses: usage::STEADY,
     },
     Script {
         name: "Indigo Foods",
@@ -175,16 +186,18 @@ const SCRIPTS: &[Script] = &[
         people: &[("Irene Soto", "irene", Role::Owner)],
         plan: Some(("starter", "month")),
         acts: &[(ago(2, 10), Act::Subscribe { trial_days: 0 }), (ago(0, 20), Act::CardFails)],
+        uses: usage::LIGHT,
     },
     Script {
-        name: "Hazel Foods",
-        domain: "hazel.example",
+        name: "Juniper Works",
+        domain: "juniper.example",
         language: "en",
         time_zone: "Europe/Dublin",
         story: "demo-drifted",
         people: &[("Hanna Berg", "hanna", Role::Owner)],
         plan: Some(("professional", "month")),
         acts: &[(ago(1, 20), Act::Subscribe { trial_days: 0 }), (ago(0, 2), Act::CancelUnheard)],
+        uses: usage::LIGHT,
     },
 ];
 
@@ -208,12 +221,38 @@ pub(super) async fn play(app: &App, machine: &TimeMachine) -> Result<Vec<Company
         }
     }
     acts.sort_by_key(|(at, ..)| *at);
+    let mut told = app.clock.now();
     for (at, act, script, tenant) in acts {
         machine.travel(app, Step::To(at)).await?;
+        told = use_up(app, &cast, today, told).await?;
         perform(app, machine, act, script, &tenant).await?;
     }
     machine.travel(app, Step::To(today)).await?;
+    use_up(app, &cast, today, told).await?;
     Ok(cast)
+}
+
+/// Reports what all companies have used since `told`; the time up to which that is.
+async fn use_up(
+    app: &App,
+    cast: &[Company],
+    today: Timestamp,
+    told: Timestamp,
+) -> Result<Timestamp, Failure> {
+    let now = app.clock.now();
+    for (script, company) in SCRIPTS.iter().zip(cast) {
+        let Some(tenant) = &company.tenant else { continue };
+        let (mut since, mut until) = (before(today, ago(1, 10))?, now);
+        for (at, act) in script.acts {
+            match act {
+                Act::Subscribe { .. } => since = before(today, *at)?,
+                Act::CancelNow => until = until.min(before(today, *at)?),
+                _ => {}
+            }
+        }
+        usage::report(app, &tenant.id, script.uses, since.max(told), until).await?;
+    }
+    Ok(now)
 }
 
 fn before(today: Timestamp, ago: Ago) -> Result<Timestamp, Failure> {

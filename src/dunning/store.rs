@@ -64,8 +64,7 @@ async fn waits_for_payment(tx: &mut Tx, invoice: &InvoiceRow) -> Result<bool> {
 }
 
 async fn open(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: Timestamp) -> Result<()> {
-    // Stripe's own time of the failure as far as it is known: never one that has not come yet.
-    let opened_at = invoice.seen_at.min(now.as_second());
+    let opened_at = failed_at(tx, invoice).await?.min(now.as_second());
     let opened = tx
         .query(sql!(
             "insert into dunning_cases (invoice_id, tenant_id, customer_id, subscription_id, number, currency, amount, state,"
@@ -92,7 +91,37 @@ async fn open(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: Timestamp) 
     Ok(())
 }
 
-/// Closes an open case. A payment says thank you.
+/// When the payment of an invoice first failed, by Stripe's clock: what the first event of it says, which may have waited for a
+/// worker for days; without one, when the invoice was seen.
+async fn failed_at(tx: &mut Tx, invoice: &InvoiceRow) -> Result<i64> {
+    let (told,): (Option<i64>,) = tx
+        .query(sql!(
+            "select min(created_at) from webhook_events where customer_id = $1 and object_id = $2"
+            " and type = 'invoice.payment_failed'"
+        ))
+        .bind(invoice.customer_id.as_str())
+        .bind(invoice.id.as_str())
+        .one()
+        .await?;
+    Ok(told.map_or(invoice.seen_at, |told| told.min(invoice.seen_at)))
+}
+
+/// Has the cases of a subscription that is over looked at: there is nothing left to lose.
+///
+/// # Errors
+/// See [`on_invoice`].
+pub async fn on_end(tx: &mut Tx, subscription: &str, now: Timestamp) -> Result<()> {
+    tx.query(sql!(
+        "update dunning_cases set next_at = $2 where subscription_id = $1 and state = 'open' and next_at > $2"
+    ))
+    .bind(subscription)
+    .bind(now.as_second())
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Closes an open case. A payment says thank you; so does what lifts a restriction.
 ///
 /// # Errors
 /// See [`on_invoice`].
@@ -116,12 +145,17 @@ pub async fn close(tx: &mut Tx, case: &Case, state: State, actor: &Actor, now: T
         .change(None, Some(json!({ "state": state.as_str(), "days": case.days(now) })))
         .cause(format!("dunning.closed:{}", case.invoice_id));
     audit::record(tx, &entry).await?;
-    if state == State::Paid {
+    // What another case still restricts is not lifted by this one.
+    let other = open_of(tx, &case.tenant_id).await?;
+    let is_lifted = case.is_restricted(now) && !other.as_ref().is_some_and(|other| other.is_restricted(now));
+    if state == State::Paid || (state == State::Void && is_lifted) {
         let restored = Restored {
             invoice: case.invoice_id.clone(),
             number: case.number.clone(),
             amount: case.owed(),
-            was_restricted: case.is_restricted(now),
+            was_restricted: is_lifted,
+            still_owed: other.is_some(),
+            waived: state == State::Void,
         };
         let mail = New::of(&Letter::AccessRestored(restored), case.invoice_id.clone())
             .tenant(case.tenant_id.as_str());

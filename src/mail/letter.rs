@@ -48,8 +48,14 @@ pub struct Restored {
     pub number: Option<String>,
     /// What is no longer owed.
     pub amount: Money,
-    /// Whether access had been restricted.
+    /// Whether a restriction of access is lifted by it.
     pub was_restricted: bool,
+    /// Whether another payment is still missing.
+    #[serde(default)]
+    pub still_owed: bool,
+    /// Whether it is no longer asked for, rather than paid.
+    #[serde(default)]
+    pub waived: bool,
 }
 
 /// An invoice will be charged soon.
@@ -59,6 +65,13 @@ pub struct Upcoming {
     pub amount: Money,
     /// When; unix seconds.
     pub at: i64,
+    /// Whether there is a payment method to charge.
+    #[serde(default = "yes")]
+    pub can_charge: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// The trial ends soon.
@@ -342,10 +355,17 @@ impl Letter {
             Kind::PaymentUrgent => Self::PaymentUrgent(unpaid),
             Kind::PaymentFinal => Self::PaymentFinal(unpaid),
             Kind::AccessRestricted => Self::AccessRestricted(unpaid),
-            Kind::AccessRestored => {
-                Self::AccessRestored(Restored { invoice, number, amount, was_restricted: true })
+            Kind::AccessRestored => Self::AccessRestored(Restored {
+                invoice,
+                number,
+                amount,
+                was_restricted: true,
+                still_owed: false,
+                waived: false,
+            }),
+            Kind::UpcomingInvoice => {
+                Self::UpcomingInvoice(Upcoming { amount, at: days(7), can_charge: true })
             }
-            Kind::UpcomingInvoice => Self::UpcomingInvoice(Upcoming { amount, at: days(7) }),
             Kind::TrialEnding => Self::TrialEnding(TrialEnding {
                 plan: "Professional".into(),
                 ends_at: days(3),

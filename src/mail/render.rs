@@ -4,7 +4,7 @@ use askama::Template;
 use jiff::tz::TimeZone;
 
 use super::Letter;
-use super::letter::{self, Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Resumed, SecondSubscription, TrialEnding, Unpaid, UsageThreshold};
+use super::letter::{self, Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed, SecondSubscription, TrialEnding, Unpaid, Upcoming, UsageThreshold};
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
 use crate::i18n::Language;
@@ -142,31 +142,8 @@ impl Words<'_> {
             Letter::PaymentUrgent(unpaid) => self.payment_urgent(unpaid),
             Letter::PaymentFinal(unpaid) => self.payment_final(unpaid),
             Letter::AccessRestricted(unpaid) => self.access_restricted(unpaid),
-            Letter::AccessRestored(restored) => {
-                let amount = self.money(restored.amount);
-                let (subject, text) = if restored.was_restricted {
-                    ("mail-restored-subject", "mail-restored-text")
-                } else {
-                    ("mail-settled-subject", "mail-settled-text")
-                };
-                Content {
-                    subject: self.word(subject),
-                    paragraphs: vec![self.text(text, &[("amount", &amount)])],
-                    facts: self.invoice_facts(restored.number.as_ref(), restored.amount),
-                    button: self.button("mail-open-portal", "/"),
-                    notes: Vec::new(),
-                }
-            }
-            Letter::UpcomingInvoice(upcoming) => {
-                let args = [("amount", self.money(upcoming.amount)), ("date", self.date(upcoming.at))];
-                Content {
-                    subject: self.text("mail-upcoming-subject", &args),
-                    paragraphs: vec![self.text("mail-upcoming-text", &args)],
-                    facts: vec![(self.word("mail-amount"), self.money(upcoming.amount))],
-                    button: self.button("mail-open-portal", "/"),
-                    notes: Vec::new(),
-                }
-            }
+            Letter::AccessRestored(restored) => self.access_restored(restored),
+            Letter::UpcomingInvoice(upcoming) => self.upcoming_invoice(upcoming),
             Letter::TrialEnding(trial) => self.trial_ending(trial),
             Letter::PlanChanged(change) => self.plan_changed(change),
             Letter::Cancelled(cancelled) => self.cancelled(cancelled),
@@ -283,6 +260,46 @@ impl Words<'_> {
         let paragraphs =
             vec![self.text("mail-restricted-text", &args), self.text("mail-restricted-next", &args)];
         self.unpaid(unpaid, self.text("mail-restricted-subject", &args), paragraphs)
+    }
+
+    fn access_restored(&self, restored: &Restored) -> Content {
+        let amount = self.money(restored.amount);
+        let (subject, text) = match (restored.waived, restored.was_restricted, restored.still_owed) {
+            (true, ..) => ("mail-waived-subject", "mail-waived-text"),
+            (false, true, _) => ("mail-restored-subject", "mail-restored-text"),
+            (false, false, false) => ("mail-settled-subject", "mail-settled-text"),
+            (false, false, true) => ("mail-settled-subject", "mail-settled-more"),
+        };
+        let mut paragraphs = vec![self.text(text, &[("amount", &amount)])];
+        let button = if restored.still_owed {
+            paragraphs.push(self.word("mail-still-owed"));
+            self.button("mail-see-missing", "/payment")
+        } else {
+            self.button("mail-open-portal", "/")
+        };
+        Content {
+            subject: self.word(subject),
+            paragraphs,
+            facts: self.invoice_facts(restored.number.as_ref(), restored.amount),
+            button,
+            notes: Vec::new(),
+        }
+    }
+
+    fn upcoming_invoice(&self, upcoming: &Upcoming) -> Content {
+        let args = [("amount", self.money(upcoming.amount)), ("date", self.date(upcoming.at))];
+        let (text, button) = if upcoming.can_charge {
+            ("mail-upcoming-text", "mail-open-portal")
+        } else {
+            ("mail-upcoming-needs-method", "mail-add-method")
+        };
+        Content {
+            subject: self.text("mail-upcoming-subject", &args),
+            paragraphs: vec![self.text(text, &args)],
+            facts: vec![(self.word("mail-amount"), self.money(upcoming.amount))],
+            button: self.button(button, "/"),
+            notes: Vec::new(),
+        }
     }
 
     fn trial_ending(&self, trial: &TrialEnding) -> Content {

@@ -41,9 +41,15 @@ mail-restored-subject = Thank you: full access is back
 mail-restored-text = Your payment of { $amount } arrived. The restriction is lifted and everything works as before.
 mail-settled-subject = Thank you: your payment arrived
 mail-settled-text = Your payment of { $amount } arrived. Nothing was restricted and there is nothing left to do.
+mail-settled-more = Your payment of { $amount } arrived.
+mail-still-owed = Another payment is still missing. The portal says which, and what happens when.
+mail-see-missing = See what is missing
+mail-waived-subject = Full access is back
+mail-waived-text = { $amount } is no longer asked for. The restriction is lifted and everything works as before.
 
 mail-upcoming-subject = Your next invoice: { $amount } on { $date }
 mail-upcoming-text = On { $date } we will collect { $amount } by your payment method on file.
+mail-upcoming-needs-method = On { $date } { $amount } falls due, and there is no payment method on file. Please add one before that day.
 
 mail-trial-subject = Your trial of { $plan } ends on { $date }
 mail-trial-text = Your trial of { $plan } ends on { $date }.

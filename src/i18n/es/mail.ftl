@@ -41,9 +41,15 @@ mail-restored-subject = Gracias: vuelves a tener acceso completo
 mail-restored-text = Tu pago de { $amount } ha llegado. La restricción se ha levantado y todo funciona como antes.
 mail-settled-subject = Gracias: tu pago ha llegado
 mail-settled-text = Tu pago de { $amount } ha llegado. No se restringió nada y no queda nada por hacer.
+mail-settled-more = Tu pago de { $amount } ha llegado.
+mail-still-owed = Todavía falta otro pago. En el portal puedes ver cuál es y qué ocurre en cada fecha.
+mail-see-missing = Ver qué falta
+mail-waived-subject = Vuelves a tener acceso completo
+mail-waived-text = Ya no reclamamos { $amount }. La restricción se ha levantado y todo funciona como antes.
 
 mail-upcoming-subject = Tu próxima factura: { $amount } el { $date }
 mail-upcoming-text = El { $date } cobraremos { $amount } con tu método de pago registrado.
+mail-upcoming-needs-method = El { $date } vencen { $amount } y no hay ningún método de pago registrado. Añade uno antes de ese día.
 
 mail-trial-subject = Tu prueba de { $plan } termina el { $date }
 mail-trial-text = Tu prueba de { $plan } termina el { $date }.

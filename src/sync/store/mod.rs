@@ -22,9 +22,10 @@ use crate::db::{Result, Tx, sql};
 use crate::dunning;
 use crate::mail::{self, Letter, New};
 use crate::money::{Currency, Money};
+use crate::notices;
 use crate::staff;
 use crate::stripe::snapshot::{Charge, Customer, Invoice, Subscription, SubscriptionStatus};
-use crate::stripe::{CustomerId, InvoiceId, PriceId};
+use crate::stripe::{CustomerId, InvoiceId};
 
 /// The tenant of a customer; none for a customer that is not ours.
 ///
@@ -133,6 +134,10 @@ async fn apply_subscription(
     catalog::keep_prices(tx, &subscription.items.data, seen.at).await?;
     staff::store::keep_discounts(tx, &subscription.discounts).await?;
     staff::store::on_subscription(tx, old.as_ref(), &new).await?;
+    notices::store::plan(tx, &new).await?;
+    if new.status.is_over() {
+        dunning::store::on_end(tx, new.id.as_str(), seen.now).await?;
+    }
     if let Some(start) = new.trial_start {
         tx.query(sql!("update tenants set trial_used_at = $2 where id = $1 and trial_used_at is null"))
             .bind(tenant.id.as_str())
@@ -176,19 +181,26 @@ pub async fn learn_worth(tx: &mut Tx, subscription: &Subscription) -> Result<()>
 }
 
 async fn names(tx: &mut Tx, old: Option<&SubscriptionRow>, new: &SubscriptionRow) -> Result<Names> {
-    let text = |id: Option<&PriceId>| id.map(|id| id.as_str().to_owned()).unwrap_or_default();
-    let product = |row: &SubscriptionRow| row.product_id.as_ref().map(|id| id.as_str().to_owned());
     let was = match old {
-        Some(old) => Some(named(tx, &text(old.price_id.as_ref()), product(old), old.currency).await?),
+        Some(old) => Some(plan_of(tx, old).await?),
         None => None,
     };
-    let is = named(tx, &text(new.price_id.as_ref()), product(new), new.currency).await?;
+    let is = plan_of(tx, new).await?;
     let planned = new.planned().or_else(|| old?.planned());
     let will_be = match planned.and_then(|change| change.price) {
         Some(price) => Some(named(tx, &price, None, new.currency).await?),
         None => None,
     };
     Ok(Names { was, is, will_be })
+}
+
+/// What a subscription's plan is called and costs.
+///
+/// # Errors
+/// See [`tenant_of`].
+pub async fn plan_of(tx: &mut Tx, row: &SubscriptionRow) -> Result<Named> {
+    let price = row.price_id.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default();
+    named(tx, &price, row.product_id.as_ref().map(|id| id.as_str().to_owned()), row.currency).await
 }
 
 /// A price with its plan's name.
