@@ -16,7 +16,8 @@ use crate::web::health;
 use crate::webhooks::Inbox;
 use crate::worker::Bell;
 use crate::{
-    api, audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, subscription, tenants,
+    api, audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, members, subscription,
+    tenants,
     usage, web, webhooks,
 };
 
@@ -94,6 +95,7 @@ pub fn pages() -> Router<App> {
     Router::new()
         .merge(auth::web::router())
         .merge(tenants::web::router())
+        .merge(members::web::router())
         .merge(catalog::web::router())
         .merge(cancel::router())
         .merge(change::router())

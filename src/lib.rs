@@ -24,6 +24,7 @@ pub mod i18n;
 pub mod id;
 pub mod invoices;
 pub mod mail;
+pub mod members;
 pub mod money;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

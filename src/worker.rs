@@ -12,7 +12,7 @@ use crate::db::Db;
 use crate::id;
 use crate::stripe::Stripe;
 use crate::webhooks::Inbox;
-use crate::{audit, dunning, mail, sync, usage, webhooks};
+use crate::{audit, auth, dunning, mail, sync, usage, webhooks};
 
 /// How often the loop looks for what has fallen due by itself.
 const TICK: Duration = Duration::from_secs(1);
@@ -117,13 +117,15 @@ async fn beside(tools: Tools, mut halted: watch::Receiver<bool>) {
     }
 }
 
-/// One case of a missing payment, one mail and a batch of seals; how much was done.
+/// One case of a missing payment, one link that somebody asked for, one mail and a batch of seals; how much was done.
 async fn round(app: &App) -> usize {
     let mut done = 0;
     let cases = dunning::work::step(app).await.map(usize::from);
+    let links = auth::work::step(&app.auth).await.map(usize::from);
     let mails = mail::work::step(app).await.map(usize::from);
     let seals = audit::work::step(&app.db).await.map(|sealed| usize::from(sealed > 0));
-    for (name, result) in [("missing payments", cases), ("mails", mails), ("audit", seals)] {
+    for (name, result) in [("missing payments", cases), ("links", links), ("mails", mails), ("audit", seals)]
+    {
         match result {
             Ok(count) => done += count,
             Err(error) => tracing::error!(step = name, %error, "a step of background work failed"),

@@ -47,6 +47,8 @@ enum Command {
     Tenant(WithDatabase<tenants::cli::Tenant>),
     /// Users: create, list
     User(WithDatabase<auth::cli::User>),
+    /// Links that sign somebody in once: create
+    SignInLink(WithDatabase<auth::cli::SignInLink>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
     /// Stripe's events: list, show, replay, count

@@ -16,6 +16,7 @@ mod db;
 mod group_commit;
 mod house;
 mod mail;
+mod members;
 mod pages;
 mod sandbox;
 mod sessions;
