@@ -17,7 +17,7 @@ use crate::webhooks::Inbox;
 use crate::webhooks::secrets::Keyring;
 use crate::worker::Bell;
 use crate::{
-    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, reconcile, staff, subscription,
+    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, members, reconcile, staff, subscription,
     tenants, usage, web, webhooks,
 };
 
@@ -99,6 +99,7 @@ pub fn pages() -> Router<App> {
     Router::new()
         .merge(auth::web::router())
         .merge(tenants::web::router())
+        .merge(members::web::router())
         .merge(catalog::web::router())
         .merge(cancel::router())
         .merge(change::router())

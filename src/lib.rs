@@ -27,6 +27,7 @@ pub mod i18n;
 pub mod id;
 pub mod invoices;
 pub mod mail;
+pub mod members;
 pub mod metrics;
 pub mod money;
 pub mod notices;

@@ -3,6 +3,7 @@
 //! Each is found once per request, by the session (from memory, as a rule) and one query for the user with all their tenants.
 //! A role that was taken away is gone with the next request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -21,7 +22,7 @@ use crate::dunning;
 use crate::error::{Error, Result, WayOn};
 use crate::tenants::{Tenant, TenantId};
 use crate::web::cookies::{self, Kind};
-use crate::web::{ActingFor, Notice, Person, TenantChoice, Visit};
+use crate::web::{ActingFor, ClientAddress, Notice, Person, TenantChoice, Visit};
 
 /// The names of what a session holds.
 const USER: &str = "user_id";
@@ -138,20 +139,26 @@ impl Auth {
 /// Where a sign-in came from, for the list of a user's sessions.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    address: String,
+    /// The client's.
+    pub address: IpAddr,
     agent: String,
 }
 
 impl Origin {
     /// The client's address, and what its browser says it is: 200 characters of that, none of them a control character.
-    pub fn new(address: std::net::IpAddr, agent: Option<&http::HeaderValue>) -> Self {
+    pub fn new(address: IpAddr, agent: Option<&http::HeaderValue>) -> Self {
         let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
         let agent = agent.chars().filter(|c| !c.is_control()).take(200).collect();
-        Self { address: address.to_string(), agent }
+        Self { address, agent }
     }
+}
 
-    pub(super) fn address(&self) -> &str {
-        &self.address
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
+        Ok(Self::new(address, parts.headers.get(http::header::USER_AGENT)))
     }
 }
 

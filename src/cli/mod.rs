@@ -52,6 +52,8 @@ enum Command {
     Tenant(WithDatabase<tenants::cli::Tenant>),
     /// Users: create, list
     User(WithDatabase<auth::cli::User>),
+    /// Links that sign somebody in once: create
+    SignInLink(WithDatabase<auth::cli::SignInLink>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
     /// Hold the database and Stripe against each other, both ways; exits with 2 where findings are left

@@ -37,6 +37,9 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::User(WithDatabase { command, database }) => {
             command.run(&open(&database).await?, &Clock::system()).await?;
         }
+        Command::SignInLink(WithDatabase { command, database }) => {
+            command.run(&open(&database).await?, &Clock::system()).await?;
+        }
         Command::Audit(WithDatabase { command, database }) => {
             command.run(&open(&database).await?, &Clock::system()).await?;
         }

@@ -7,11 +7,13 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 use super::usage::{self, Habit};
 use super::{Step, TimeMachine};
 use crate::app::App;
+use crate::audit::Actor;
 use crate::auth::{self, NewUser, Role, UserId};
 use crate::catalog::{self, Interval};
 use crate::checkout;
 use crate::cli::Failure;
 use crate::i18n::Language;
+use crate::members;
 use crate::stripe::calls::schedules;
 use crate::stripe::calls::subscriptions::{self, Reason};
 use crate::stripe::snapshot::Phase;
@@ -21,6 +23,9 @@ use crate::tenants::{self, NewTenant, Tenant};
 /// A card that pays, and one that is declined at every charge.
 pub(super) const CARD_THAT_PAYS: &str = "4242424242424242";
 pub(super) const CARD_THAT_FAILS: &str = "4000000000000341";
+
+/// Into which company who is asked, as what.
+const GUEST: (&str, &str, Role) = ("Birch & Sons", "nora@birch.example", Role::Supervisor);
 
 /// A company to look at.
 #[derive(Clone, Debug)]
@@ -104,6 +109,7 @@ const SCRIPTS: &[Script] = &[
         story: "demo-active",
         people: &[
             ("Bruno Lang", "bruno", Role::Owner),
+            ("Britta Sommer", "britta", Role::Admin),
             ("Bea Roth", "bea", Role::Supervisor),
             ("Ben Ott", "ben", Role::Operator),
         ],
@@ -229,7 +235,26 @@ pub(super) async fn play(app: &App, machine: &TimeMachine) -> Result<Vec<Company
     }
     machine.travel(app, Step::To(today)).await?;
     use_up(app, &cast, today, told).await?;
+    ask_to_join(app, &cast).await?;
     Ok(cast)
+}
+
+/// Has the first of a company's people invite somebody who has not answered yet.
+async fn ask_to_join(app: &App, cast: &[Company]) -> Result<(), Failure> {
+    let (name, email, role) = GUEST;
+    let company = cast.iter().find(|company| company.name == name);
+    let company = company.and_then(|company| Some((company.tenant.as_ref()?, company.people.first()?)));
+    let (tenant, first) = company.ok_or("nobody is there to invite the guest")?;
+    let mut tx = app.db.write().await?;
+    let by = members::act::By {
+        actor: Actor::User(first.user.as_str().to_owned()),
+        user: auth::store::find(&mut tx, &first.user).await?,
+        address: None,
+        now: app.clock.now(),
+        wall: app.clock.wall().as_second(),
+    };
+    members::act::invite(&mut tx, &tenant.id, &by, &email.parse()?, role).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Reports what all companies have used since `told`; the time up to which that is.

@@ -36,6 +36,7 @@ pub(crate) use errors::for_program;
 pub use flash::{Flash, Tone};
 pub(crate) use form::collect;
 pub use form::{FORM_LIMIT, Form};
+pub use headers::no_referrer;
 pub use language::LanguageChoice;
 pub use page::{Html, Page};
 pub use redirect::{Redirect, local_path, redirect, redirect_out};

@@ -107,6 +107,97 @@ function mainPath(person, yearly) {
   };
 }
 
+/** The path of the link in the newest mail of a kind, as staff read it in the demo's outbox. */
+async function mailedLink(visit, kind, form) {
+  const { page } = visit;
+  await signIn(visit, 'Sam');
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    await page.goto(`${demoUrl}/staff/mails?kind=${kind}`);
+    const mail = page.locator('tbody a').first();
+    if (await mail.count()) {
+      await mail.click();
+      await page.waitForLoadState();
+      const link = (await page.locator('main').innerText()).match(form);
+      if (link) return link[0];
+    }
+    assert.ok(Date.now() < deadline, `no mail of the kind ${kind}`);
+    await page.waitForTimeout(200);
+  }
+}
+
+async function signOut(visit) {
+  await visit.page.goto(`${demoUrl}/account`);
+  await visit.page.locator('form[action="/sign-out"]').evaluate((form) => { form.closest('details').open = true; });
+  await visit.page.locator('form[action="/sign-out"] button').click();
+  await visit.page.waitForURL((url) => url.pathname === '/sign-in');
+}
+
+/** An owner invites somebody, who joins, forgets the password, and comes back by a link: pages whose address is a secret. */
+function peopleCome(guest) {
+  return async (visit) => {
+    const { page } = visit;
+    visit.forgive(410);
+    visit.forgive(422);
+    await signIn(visit, 'Gita');
+    await page.goto(`${demoUrl}/members`);
+    await visit.examine('members');
+    await page.fill('#email', 'gita@ginkgo.example');
+    await page.locator('form[action="/members"] button').click();
+    await page.waitForSelector('#error-summary');
+    await visit.examine('members, a refused invitation');
+    await page.fill('#email', guest);
+    await page.locator('form[action="/members"] button').click();
+    await page.getByRole('rowheader', { name: guest }).waitFor();
+    await visit.examine('members with an invitation');
+    await page.goto(`${demoUrl}/settings`);
+    await visit.examine('company settings');
+    await page.goto(`${demoUrl}/account`);
+    await visit.examine('account');
+    await page.goto(`${demoUrl}/account/password`);
+    await visit.examine('account, no password yet');
+
+    const invitation = await mailedLink(visit, 'invitation', /\/invitations\/[0-9a-z]{26}/);
+    await page.goto(`${demoUrl}${invitation}`);
+    await visit.examine('invitation for somebody else');
+    await signOut(visit);
+    await page.goto(`${demoUrl}${invitation}`);
+    await visit.examine('invitation');
+    await page.fill('#name', 'Guest Walker');
+    await page.fill('#password', 'password1');
+    await page.locator('main form button').click();
+    await page.waitForSelector('#error-summary');
+    await visit.examine('invitation, a refused password');
+    await page.fill('#password', 'three blind mice ran');
+    await page.locator('main form button').click();
+    await page.waitForURL((url) => url.pathname === '/');
+    await page.goto(`${demoUrl}/account/password`);
+    await visit.examine('change of the password');
+    await signOut(visit);
+
+    for (const [ask, kind, form] of [
+      ['/password', 'password_reset', /\/password\/[0-9a-z]{26}/],
+      ['/sign-in/link', 'sign_in_link', /\/sign-in\/link\/[0-9a-z]{26}/],
+    ]) {
+      await page.goto(`${demoUrl}${ask}`);
+      await visit.examine(`asking for a link: ${ask}`);
+      await page.fill('#email', guest);
+      await page.locator('main form button').click();
+      await page.waitForURL((url) => url.pathname === '/sign-in');
+      await visit.examine('a link is on its way');
+      const link = await mailedLink(visit, kind, form);
+      if (kind === 'password_reset') await signOut(visit);
+      await page.goto(`${demoUrl}${link}`);
+      await visit.examine(`the page of a link: ${ask}`);
+      if (kind === 'password_reset') await page.fill('#password', 'and then they ran away');
+      await page.locator('main form button').click();
+      await page.waitForURL((url) => url.pathname === (kind === 'password_reset' ? '/sign-in' : '/'));
+      await page.goto(`${demoUrl}${link}`);
+      await visit.examine('a link that is over');
+    }
+  };
+}
+
 async function strangerLooksAround(visit) {
   const { page } = visit;
   await page.goto(`${demoUrl}/plans`);
@@ -271,4 +362,6 @@ await walks([
   { name: 'states that the demo has prepared, dark', options: { dark: true }, walk: preparedStates },
   { name: 'staff looks at events', walk: staffLooksAtEvents },
   { name: 'staff looks at events in Spanish, dark, without script', options: { locale: 'es-ES', dark: true, script: false }, walk: staffLooksAtEvents },
+  { name: 'people are invited, forget and come back, with script', walk: peopleCome('walker@ginkgo.example') },
+  { name: 'people are invited, forget and come back, without script, dark', options: { script: false, dark: true }, walk: peopleCome('runner@ginkgo.example') },
 ]);

@@ -18,6 +18,7 @@ mod group_commit;
 mod house;
 mod life;
 mod mail;
+mod members;
 mod notices;
 mod ops;
 mod pages;
