@@ -7,7 +7,7 @@ mod start;
 pub mod store;
 pub mod web;
 
-pub use start::{customer, refresh, start};
+pub use start::{customer, place, refresh, start};
 pub use web::router;
 
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ const REUSE_SECONDS: i64 = 31 * 60;
 /// What somebody asked for, as it was typed.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Wish {
-    /// The plan's slug.
+    /// The plan's slug or id.
     #[serde(default)]
     pub plan: String,
     /// `month` or `year`.

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{Buyer, Next, Order, Session, State, store};
+use super::{Buyer, Next, Order, Refusal, Session, State, Wish, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
+use crate::catalog;
 use crate::error::{Error, Result, WayOn};
 use crate::i18n::Language;
 use crate::id;
@@ -50,6 +51,21 @@ pub async fn customer(app: &App, tenant: &Tenant, language: Language, budget: Bu
     Ok(id)
 }
 
+/// Turns a wish of the tenant's into an order.
+///
+/// # Errors
+/// The database did not answer. Within: what was asked for is not for sale to this tenant.
+pub async fn place(
+    app: &App,
+    tenant: &Tenant,
+    wish: &Wish,
+) -> Result<std::result::Result<Order, Refusal>> {
+    let mut tx = app.db.read().await?;
+    let offer = catalog::store::offer(&mut tx).await?;
+    let buyer = store::buyer(&mut tx, tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
+    Ok(super::order(wish, &offer, &tenant.ids(), &buyer, app.catalog.currency))
+}
+
 /// Where the tenant can pay for an order: the page of its one open session.
 ///
 /// # Errors
@@ -57,7 +73,7 @@ pub async fn customer(app: &App, tenant: &Tenant, language: Language, budget: Bu
 pub async fn start(
     app: &App,
     tenant: &Tenant,
-    user: &str,
+    actor: &Actor,
     language: Language,
     order: Order,
     budget: Budget,
@@ -71,10 +87,10 @@ pub async fn start(
             None => {
                 let new = session(app, tenant, &customer, language, &order, now);
                 let mut tx = app.db.write().await?;
-                if !store::start(&mut tx, &new, user, now).await? {
+                if !store::start(&mut tx, &new, actor, now).await? {
                     continue; // Somebody of the same tenant was quicker: look at theirs.
                 }
-                let entry = Entry::new(Actor::User(user.to_owned()), "checkout.started", now);
+                let entry = Entry::new(actor.clone(), "checkout.started", now);
                 let after = json!({ "plan": order.plan, "price": order.price, "quantity": order.quantity });
                 let entry =
                     entry.tenant(tenant.id.as_str()).object(new.id.as_str()).change(None, Some(after));

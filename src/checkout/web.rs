@@ -10,10 +10,9 @@ use axum::routing::{get, post};
 use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 
-use super::{Order, Refusal, Wish, start, store};
+use super::{Refusal, Wish, start, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
-use crate::catalog;
 use crate::error::{Error, FieldError, Result};
 use crate::stripe::Budget;
 use crate::stripe::snapshot::{CheckoutStatus, PaymentStatus};
@@ -43,19 +42,11 @@ async fn subscribe(
     who: Manager,
     Form(wish): Form<Wish>,
 ) -> Result<Response> {
-    let order = decide(&app, &page, &who, &wish).await?;
+    let order =
+        start::place(&app, &who.tenant, &wish).await?.map_err(|refusal| refuse(&page, refusal))?;
     let language = page.language();
-    let url = start(&app, &who.tenant, who.user.id.as_str(), language, order, Budget::page()).await?;
+    let url = start(&app, &who.tenant, &who.actor(), language, order, Budget::page()).await?;
     Ok(redirect_out(&url, page.site())?.into_response())
-}
-
-async fn decide(app: &App, page: &Page, who: &Manager, wish: &Wish) -> Result<Order> {
-    let mut tx = app.db.read().await?;
-    let offer = catalog::store::offer(&mut tx).await?;
-    let buyer = store::buyer(&mut tx, who.tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
-    let ids = [Some(who.tenant.id.as_str()), who.tenant.external_id.as_deref()];
-    let ids: Vec<&str> = ids.into_iter().flatten().collect();
-    super::order(wish, &offer, &ids, &buyer, app.catalog.currency).map_err(|refusal| refuse(page, refusal))
 }
 
 fn refuse(page: &Page, refusal: Refusal) -> Error {

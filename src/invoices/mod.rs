@@ -3,8 +3,11 @@
 //! Rows are written by `sync` alone. Links to Stripe's own pages and PDFs are never kept: they run out, so each is fetched when
 //! somebody wants it.
 
+mod act;
 pub mod store;
 pub mod web;
+
+pub use act::{find, link_of};
 
 use jiff::Timestamp;
 use jiff::civil::Date;

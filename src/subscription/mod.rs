@@ -3,6 +3,7 @@
 //! Rows are written by `sync` alone; this folder reads them and sends people on to Stripe's customer portal. It never asks
 //! Stripe while a page is looked at, and decides no access: that is `access`.
 
+pub mod portal;
 pub mod store;
 pub mod view;
 pub mod web;

@@ -9,16 +9,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::view::{Banner, Help, payment_method, tone};
-use super::{Billing, Subscription, Task, standing, store};
+use super::{Billing, Subscription, Task, portal, standing, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
 use crate::cancel::{self, Options};
 use crate::catalog::web::per;
 use crate::catalog::{self, Offer};
 use crate::clock::from_seconds;
-use crate::error::{Error, Result, WayOn};
+use crate::error::{Error, Result};
 use crate::stripe::Budget;
-use crate::stripe::calls::portal::{self, Flow, Visit};
 use crate::web::{Form, Html, Page, Redirect, Tone, local_path, redirect, redirect_out};
 
 /// The routes of the subscription.
@@ -175,26 +174,6 @@ async fn open_portal(
 ) -> Result<Redirect> {
     let task = Task::parse(&errand.flow).ok_or_else(|| Error::field("flow", "subscription-no-such-task"))?;
     let next = local_path(&errand.next, page.site()).unwrap_or_else(|| "/".to_owned());
-    let billing = store::billing(&mut app.db.read().await?, manager.tenant.id.as_str()).await?;
-    let nothing_yet = || Error::Conflict {
-        reason: "subscription-nothing-yet",
-        way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
-    };
-    let live = billing.live().map(|live| live.id.clone());
-    let flow = match (task, live) {
-        (Task::Whole, _) => Flow::Home,
-        (Task::PaymentMethod, _) => Flow::PaymentMethod,
-        (Task::Cancel, Some(id)) => Flow::Cancel(id),
-        (Task::Update, Some(id)) => Flow::Update(id),
-        (Task::Cancel | Task::Update, None) => return Err(nothing_yet()),
-    };
-    let visit = Visit {
-        customer: billing.customer.ok_or_else(nothing_yet)?.id,
-        flow,
-        return_url: page.site().link(&next),
-        locale: page.lang().to_owned(),
-        configuration: None,
-    };
-    let session = portal::visit(&app.stripe, &visit, Budget::page()).await?;
-    redirect_out(&session.value.url, page.site())
+    let url = portal::open(&app, &manager.tenant, task, &next, page.language(), Budget::page()).await?;
+    redirect_out(&url, page.site())
 }
