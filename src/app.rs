@@ -17,8 +17,8 @@ use crate::webhooks::Inbox;
 use crate::webhooks::secrets::Keyring;
 use crate::worker::Bell;
 use crate::{
-    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, members, reconcile, staff, subscription,
-    tenants, usage, web, webhooks,
+    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, members,
+    reconcile, staff, subscription, tenants, usage, web, webhooks,
 };
 
 /// The running portal. Cloning is cheap.

@@ -87,7 +87,7 @@ impl Auth {
         }
         let route = parts.extensions.get::<MatchedPath>().map_or("-", MatchedPath::as_str);
         let asked = json!({ "as": behalf.name, "asked": format!("{} {route}", parts.method) });
-        self.write_down(signed_in, "behalf.acted", asked).await
+        self.note(signed_in, "behalf.acted", asked).await
     }
 
     /// Begins to act as a member of a tenant.
@@ -136,7 +136,7 @@ impl Auth {
         let behalf = signed_in.behalf().ok_or(Error::NotFound)?;
         let mark: Option<Mark> = session.get(BEHALF).await.map_err(unavailable)?;
         let mark = mark.ok_or(Error::NotFound)?;
-        self.write_down(signed_in, "behalf.changes_allowed", json!({ "as": behalf.name })).await?;
+        self.note(signed_in, "behalf.changes_allowed", json!({ "as": behalf.name })).await?;
         session.cycle_id().await.map_err(unavailable)?;
         session.insert(BEHALF, Mark { changes: true, ..mark }).await.map_err(unavailable)
     }
@@ -147,18 +147,13 @@ impl Auth {
     /// When the database does not answer.
     pub async fn stop_acting(&self, session: &Session, signed_in: &SignedIn) -> Result<Option<TenantId>> {
         let Some(behalf) = signed_in.behalf() else { return Ok(None) };
-        self.write_down(signed_in, "behalf.ended", json!({ "as": behalf.name })).await?;
+        self.note(signed_in, "behalf.ended", json!({ "as": behalf.name })).await?;
         session.cycle_id().await.map_err(unavailable)?;
         session.remove::<Mark>(BEHALF).await.map_err(unavailable)?;
         Ok(signed_in.at.as_ref().map(|here| here.tenant.id.clone()))
     }
 
-    async fn write_down(
-        &self,
-        signed_in: &SignedIn,
-        action: &'static str,
-        told: serde_json::Value,
-    ) -> Result<()> {
+    async fn note(&self, signed_in: &SignedIn, action: &'static str, told: serde_json::Value) -> Result<()> {
         let actor = Actor::User(signed_in.user().id.as_str().to_owned());
         let mut entry = Entry::new(actor, action, self.clock.now()).change(None, Some(told));
         entry.tenant = signed_in.at.as_ref().map(|here| here.tenant.id.to_string());

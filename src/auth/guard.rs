@@ -16,6 +16,7 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use super::behalf::Behalf;
 use super::hasher::Hasher;
 use super::{Identity, Membership, Role, User, UserId, store};
+use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::db::{Db, SessionStore};
 use crate::dunning;
@@ -201,6 +202,13 @@ pub struct Manager {
     pub tenant: Tenant,
     /// As what.
     pub role: Role,
+}
+
+impl Manager {
+    /// Who they are, in the audit.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.user.id.as_str().to_owned())
+    }
 }
 
 /// Somebody of the operator's staff, whatever their tenants.

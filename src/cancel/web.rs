@@ -133,7 +133,7 @@ async fn cancel(
     } else {
         (Deed::CancelAtPeriodEnd(reason), Flash::success("cancel-done"))
     };
-    act::perform(&app, &who, &deed, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &deed, Budget::page()).await?;
     Ok(redirect("/").flash(flash).into_response())
 }
 
@@ -210,17 +210,17 @@ async fn ask_collect(page: Page, State(app): State<App>, who: Manager) -> Result
 struct Nothing {}
 
 async fn resume(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::perform(&app, &who, &Deed::Resume, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &Deed::Resume, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-resumed")))
 }
 
 async fn pause(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::perform(&app, &who, &Deed::Pause, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &Deed::Pause, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-paused")))
 }
 
 async fn collect(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::perform(&app, &who, &Deed::ResumeCollection, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &Deed::ResumeCollection, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-collecting")))
 }
 

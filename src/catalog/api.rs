@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::i18n::Language;
 use crate::money::Currency;
+use crate::tenants::Tenant;
 
 /// The endpoints of the catalogue.
 pub fn router() -> OpenApiRouter<App> {
@@ -132,7 +133,7 @@ async fn plans(
     headers: HeaderMap,
 ) -> Result<axum::Json<Plans>> {
     let offer = store::offer(&mut app.db.read().await?).await?;
-    let ids = caller.as_ref().and_then(|caller| caller.tenant()).map(ids).unwrap_or_default();
+    let ids = caller.as_ref().and_then(|caller| caller.tenant()).map(Tenant::ids).unwrap_or_default();
     let currency = asked.currency.unwrap_or(app.catalog.currency);
     let language = language(&headers);
     let plans = offer.plans.iter().filter(|plan| plan.is_for_sale_to(&ids));
@@ -153,15 +154,10 @@ async fn plan(
     headers: HeaderMap,
 ) -> Result<axum::Json<Plan>> {
     let offer = store::offer(&mut app.db.read().await?).await?;
-    let ids = caller.as_ref().and_then(|caller| caller.tenant()).map(ids).unwrap_or_default();
+    let ids = caller.as_ref().and_then(|caller| caller.tenant()).map(Tenant::ids).unwrap_or_default();
     let currency = asked.currency.unwrap_or(app.catalog.currency);
-    let mut plans = offer.plans.iter().filter(|plan| plan.is_for_sale_to(&ids));
-    let plan = plans.find(|plan| plan.product_id == id || plan.slug == id).ok_or(Error::NotFound)?;
+    let plan = offer.plan_for_sale(&id, &ids).ok_or(Error::NotFound)?;
     Ok(axum::Json(shown(plan, currency, language(&headers))))
-}
-
-fn ids(tenant: &crate::tenants::Tenant) -> Vec<&str> {
-    [Some(tenant.id.as_str()), tenant.external_id.as_deref()].into_iter().flatten().collect()
 }
 
 fn language(headers: &HeaderMap) -> Language {

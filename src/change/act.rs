@@ -1,13 +1,14 @@
 //! Asking Stripe what a change would cost, and making it. No transaction is open while Stripe is asked.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 use super::quote::{HOLDS_FOR, Quote};
 use super::{Bought, Refusal, Timing};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
-use crate::auth::Manager;
-use crate::catalog::Offer;
+use crate::catalog::{self, Offer};
 use crate::error::{Error, Result, WayOn};
 use crate::money::{Currency, Money};
 use crate::stripe::calls::subscriptions::{self, ItemChange, Proration, SubscriptionChange};
@@ -16,6 +17,8 @@ use crate::stripe::snapshot::{Invoice, Phase, PhaseItem, Subscription as Snapsho
 use crate::stripe::{self, Budget, Key, PriceId};
 use crate::subscription::{Billing, store};
 use crate::sync;
+use crate::tenants::Tenant;
+use crate::usage;
 
 /// The key of the words for a change that is no longer what was shown.
 pub(super) const MEANWHILE: &str = "change-meanwhile";
@@ -57,25 +60,49 @@ pub enum Outcome {
     WaitsForPayment,
 }
 
+/// What a change is decided by.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What is for sale.
+    pub offer: Offer,
+    /// What the tenant has.
+    pub billing: Billing,
+    /// How much of each metric it uses.
+    pub used: BTreeMap<String, i64>,
+}
+
+/// Looks up what a change of the tenant's subscription is decided by.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn facts(app: &App, tenant: &Tenant) -> Result<Facts> {
+    let mut tx = app.db.read().await?;
+    let offer = catalog::store::offer(&mut tx).await?;
+    let billing = store::billing(&mut tx, tenant.id.as_str()).await?;
+    let summary = usage::store::summary(&mut tx, &tenant.id, &app.catalog, app.clock.now()).await?;
+    let used = summary.into_iter().flat_map(|summary| summary.metrics);
+    let used = used.map(|metric| (metric.metric, metric.standing.used)).collect();
+    Ok(Facts { offer, billing, used })
+}
+
 /// What the change of the tenant's subscription would cost. `from` is what it buys now.
 ///
 /// # Errors
 /// Stripe did not say; nothing has changed.
 pub async fn review(
     app: &App,
-    tenant: &str,
-    billing: &Billing,
-    offer: &Offer,
+    tenant: &Tenant,
+    facts: &Facts,
     from: &Bought<'_>,
     to: &Bought<'_>,
     budget: Budget,
 ) -> Result<Review> {
-    let (Some(customer), Some(row)) = (billing.customer.as_ref(), billing.live()) else {
+    let (Some(customer), Some(row)) = (facts.billing.customer.as_ref(), facts.billing.live()) else {
         return Err(refused(Refusal::NoSubscription));
     };
     let live = subscriptions::get_one(&app.stripe, &row.id, budget).await?.value;
     let now = app.clock.now();
-    let items = items(&live, offer, from, to, row.currency)?;
+    let items = items(&live, &facts.offer, from, to, row.currency)?;
     // Nothing of a trial is paid yet: whatever changes in it changes at once and settles nothing.
     let in_trial = live.status == SubscriptionStatus::Trialing;
     let timing = super::timing(from, to, row.currency, row.period_end.filter(|_| !in_trial));
@@ -95,7 +122,7 @@ pub async fn review(
             &app.stripe,
             &customer.id,
             &prices,
-            &live.discounts,
+            &live.discount_ids(),
             live.automatic_tax.enabled,
             budget,
         )
@@ -110,7 +137,7 @@ pub async fn review(
     };
     let today = today.filter(|invoice| is_for_now(invoice, date));
     let quote = Quote {
-        tenant: tenant.to_owned(),
+        tenant: tenant.id.to_string(),
         customer: customer.id.clone(),
         subscription: row.id.clone(),
         schedule: live.schedule.clone(),
@@ -203,8 +230,14 @@ fn items(
 /// # Errors
 /// The subscription or the amount is no longer what was shown: nothing has changed, and it is shown anew. Stripe did not
 /// answer: asking again with the same quote cannot do it twice.
-pub async fn confirm(app: &App, who: &Manager, quote: &Quote, budget: Budget) -> Result<Outcome> {
-    let tenant = who.tenant.id.as_str();
+pub async fn confirm(
+    app: &App,
+    tenant: &Tenant,
+    actor: &Actor,
+    quote: &Quote,
+    budget: Budget,
+) -> Result<Outcome> {
+    let tenant = tenant.id.as_str();
     let billing = store::billing(&mut app.db.read().await?, tenant).await?;
     let live = billing.live().filter(|live| live.id == quote.subscription).ok_or_else(changed_meanwhile)?;
     super::may_change(live).map_err(refused)?;
@@ -223,7 +256,7 @@ pub async fn confirm(app: &App, who: &Manager, quote: &Quote, budget: Budget) ->
         }
     };
     let mut tx = app.db.write().await?;
-    let entry = Entry::new(Actor::User(who.user.id.as_str().to_owned()), "subscription.change_confirmed", app.clock.now())
+    let entry = Entry::new(actor.clone(), "subscription.change_confirmed", app.clock.now())
         .tenant(tenant)
         .object(quote.subscription.as_str())
         .cause(name(quote, "audit"))
@@ -233,13 +266,8 @@ pub async fn confirm(app: &App, who: &Manager, quote: &Quote, budget: Budget) ->
         );
     audit::record(&mut tx, &entry).await?;
     tx.commit().await?;
-    fetch(app, who, quote, budget).await?;
+    sync::refetch(&app.db, &app.stripe, &app.clock, &quote.customer, actor, budget).await?;
     Ok(outcome)
-}
-
-async fn fetch(app: &App, who: &Manager, quote: &Quote, budget: Budget) -> Result<()> {
-    let actor = Actor::User(who.user.id.as_str().to_owned());
-    Ok(sync::refetch(&app.db, &app.stripe, &app.clock, &quote.customer, &actor, budget).await?)
 }
 
 async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome> {
@@ -332,7 +360,7 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
         &app.stripe,
         &made.id,
         &[until, after],
-        &live.discounts,
+        &live.discount_ids(),
         &key(quote, "phases")?,
         budget,
     )
@@ -344,8 +372,8 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
 ///
 /// # Errors
 /// Stripe did not answer; asking again is safe.
-pub async fn undo(app: &App, who: &Manager, budget: Budget) -> Result<()> {
-    let billing = store::billing(&mut app.db.read().await?, who.tenant.id.as_str()).await?;
+pub async fn undo(app: &App, tenant: &Tenant, actor: &Actor, budget: Budget) -> Result<()> {
+    let billing = store::billing(&mut app.db.read().await?, tenant.id.as_str()).await?;
     let (Some(customer), Some(row)) = (billing.customer.as_ref(), billing.live()) else {
         return Err(refused(Refusal::NoSubscription));
     };
@@ -353,12 +381,11 @@ pub async fn undo(app: &App, who: &Manager, budget: Budget) -> Result<()> {
     if let Some(schedule) = &live.schedule {
         release(app, schedule, &Key::random(), budget).await?;
     }
-    let actor = Actor::User(who.user.id.as_str().to_owned());
     let mut tx = app.db.write().await?;
     let entry = Entry::new(actor.clone(), "subscription.change_undone", app.clock.now());
-    audit::record(&mut tx, &entry.tenant(who.tenant.id.as_str()).object(row.id.as_str())).await?;
+    audit::record(&mut tx, &entry.tenant(tenant.id.as_str()).object(row.id.as_str())).await?;
     tx.commit().await?;
-    Ok(sync::refetch(&app.db, &app.stripe, &app.clock, &customer.id, &actor, budget).await?)
+    Ok(sync::refetch(&app.db, &app.stripe, &app.clock, &customer.id, actor, budget).await?)
 }
 
 /// Releases a schedule; one that is released already is what was wanted.

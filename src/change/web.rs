@@ -12,14 +12,12 @@ use super::quote::{Fault, Quote};
 use super::{Bought, LimitChange, Outcome, Refusal, Review, Timing, Wish, act};
 use crate::app::App;
 use crate::auth::Manager;
+use crate::catalog;
 use crate::catalog::policy::Catalog;
 use crate::catalog::pricing::words as words_of;
-use crate::catalog::{self, Offer};
 use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
-use crate::subscription::{Billing, store};
-use crate::usage;
 use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
 
 /// The routes of this folder.
@@ -75,17 +73,10 @@ async fn review_page(
     wish: &Wish,
     again: Option<&'static str>,
 ) -> Result<ReviewPage> {
-    let mut tx = app.db.read().await?;
-    let tenant = who.tenant.id.as_str();
-    let offer = catalog::store::offer(&mut tx).await?;
-    let billing = store::billing(&mut tx, tenant).await?;
-    let summary = usage::store::summary(&mut tx, &who.tenant.id, &app.catalog, app.clock.now()).await?;
-    drop(tx);
-    let used = summary.into_iter().flat_map(|summary| summary.metrics);
-    let used = used.map(|metric| (metric.metric, metric.standing.used)).collect();
-    let (from, to) = decide(wish, who, &billing, &offer).map_err(|refusal| refuse(&page, refusal))?;
-    let difference = super::difference(from.plan, to.plan, &used);
-    let review = act::review(app, tenant, &billing, &offer, &from, &to, Budget::page()).await?;
+    let facts = act::facts(app, &who.tenant).await?;
+    let (from, to) = super::decide(wish, &who.tenant, &facts).map_err(|refusal| refuse(&page, refusal))?;
+    let difference = super::difference(from.plan, to.plan, &facts.used);
+    let review = act::review(app, &who.tenant, &facts, &from, &to, Budget::page()).await?;
     let quote = review.quote.sign(&app.stripe.derive_key("quote"));
     let names = |ids: &[String]| ids.iter().map(|id| feature(&page, &app.catalog, id)).collect();
     Ok(ReviewPage {
@@ -107,21 +98,6 @@ async fn review_page(
         quote,
         page,
     })
-}
-
-fn decide<'a>(
-    wish: &Wish,
-    who: &Manager,
-    billing: &Billing,
-    offer: &'a Offer,
-) -> std::result::Result<(Bought<'a>, Bought<'a>), Refusal> {
-    let live = billing.live().ok_or(Refusal::NoSubscription)?;
-    super::may_change(live)?;
-    let from = super::bought(live, offer)?;
-    let ids = [Some(who.tenant.id.as_str()), who.tenant.external_id.as_deref()];
-    let ids: Vec<&str> = ids.into_iter().flatten().collect();
-    let to = super::wanted(wish, &from, live.currency, offer, &ids)?;
-    Ok((from, to))
 }
 
 fn refuse(page: &Page, refusal: Refusal) -> Error {
@@ -190,7 +166,7 @@ async fn confirm(
             return ask_again(page, &app, &who, &quote, "change-expired", over).await;
         }
     };
-    let flash = match act::confirm(&app, &who, &quote, Budget::page()).await {
+    let flash = match act::confirm(&app, &who.tenant, &who.actor(), &quote, Budget::page()).await {
         Ok(Outcome::Changed) => Flash::success("change-done"),
         Ok(Outcome::Scheduled) => Flash::success("change-scheduled"),
         Ok(Outcome::WaitsForPayment) => Flash::warning("change-waits"),
@@ -229,6 +205,6 @@ async fn ask_again(
 struct Nothing {}
 
 async fn undo(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::undo(&app, &who, Budget::page()).await?;
+    act::undo(&app, &who.tenant, &who.actor(), Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("change-undone")))
 }

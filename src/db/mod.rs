@@ -135,7 +135,7 @@ impl Tx {
         bind: impl for<'q> Fn(Query<'q>, &R) -> Query<'q>,
     ) -> Result<Vec<T>> {
         let most = MOST_ROWS.min(MOST_VALUES / bulk.columns().max(1)).max(1);
-        let dialect = match self.0 {
+        let dialect = match self.on {
             On::SqliteRead(_) | On::SqliteWrite(_) => Dialect::Sqlite,
             On::PostgresRead(_) | On::PostgresWrite(_) => Dialect::Postgres,
         };

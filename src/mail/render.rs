@@ -4,7 +4,10 @@ use askama::Template;
 use jiff::tz::TimeZone;
 
 use super::Letter;
-use super::letter::{self, Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed, SecondSubscription, TrialEnding, Unpaid, Upcoming, UsageThreshold};
+use super::letter::{
+    self, Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed,
+    SecondSubscription, TrialEnding, Unpaid, Upcoming, UsageThreshold,
+};
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
 use crate::i18n::Language;

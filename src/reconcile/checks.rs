@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::words;
+use super::{Unknown, words};
 use crate::money::{Currency, Money};
 
 /// The days that a report looks back on.

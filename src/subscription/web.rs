@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::view::{Banner, Help, payment_method, tone};
-use super::{Billing, Subscription, Task, standing, store};
+use super::{Billing, Subscription, Task, portal, standing, store};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::auth::{Manager, Reader};
@@ -19,10 +19,8 @@ use crate::cancel::{self, Options};
 use crate::catalog::web::per;
 use crate::catalog::{self, Offer};
 use crate::clock::from_seconds;
-use crate::error::{Error, Result, WayOn};
-use crate::stripe::calls::portal::{self, Flow, Visit};
-use crate::stripe::snapshot::PortalSession;
-use crate::stripe::{self, Budget, Fetched, Stripe};
+use crate::error::{Error, Result};
+use crate::stripe::Budget;
 use crate::sync;
 use crate::usage;
 use crate::usage::view::{Brief, briefs};
@@ -197,37 +195,8 @@ async fn open_portal(
 ) -> Result<Redirect> {
     let task = Task::parse(&errand.flow).ok_or_else(|| Error::field("flow", "subscription-no-such-task"))?;
     let next = local_path(&errand.next, page.site()).unwrap_or_else(|| "/".to_owned());
-    let mut tx = app.db.read().await?;
-    let billing = store::billing(&mut tx, manager.tenant.id.as_str()).await?;
-    let configuration = catalog::store::portal_configuration(&mut tx, app.config.livemode).await?;
-    drop(tx);
-    let nothing_yet = || Error::Conflict {
-        reason: "subscription-nothing-yet",
-        way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
-    };
-    let live = billing.live().map(|live| live.id.clone());
-    let flow = match (task, live) {
-        (Task::Whole, _) => Flow::Home,
-        (Task::PaymentMethod, _) => Flow::PaymentMethod,
-        (Task::Cancel, Some(id)) => Flow::Cancel(id),
-        (Task::Update, Some(id)) => Flow::Update(id),
-        (Task::Cancel | Task::Update, None) => return Err(nothing_yet()),
-    };
-    let visit = Visit {
-        customer: billing.customer.ok_or_else(nothing_yet)?.id,
-        flow,
-        return_url: page.site().link(&way_back(&next)),
-        locale: page.lang().to_owned(),
-        configuration,
-    };
-    let session = visit_portal(&app.stripe, visit).await?;
-    redirect_out(&session.value.url, page.site())
-}
-
-/// The address that Stripe's customer portal comes back to, on the way to a page of ours.
-pub fn way_back(next: &str) -> String {
-    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    format!("/billing-portal/return?next={next}")
+    let url = portal::open(&app, &manager.tenant, task, &next, page.language(), Budget::page()).await?;
+    redirect_out(&url, page.site())
 }
 
 #[derive(Deserialize)]
@@ -255,21 +224,4 @@ async fn come_back(
         Err(_) => {}
     }
     Ok(redirect(next).flash(Flash::info("subscription-soon")))
-}
-
-/// Opens Stripe's customer portal as `setup` configured it. Where that configuration is gone from Stripe, the account's own
-/// default has to do: who wants to pay must not be kept from it.
-async fn visit_portal(stripe: &Stripe, visit: Visit) -> stripe::Result<Fetched<PortalSession>> {
-    let budget = Budget::page();
-    let opened = portal::visit(stripe, &visit, budget).await;
-    let is_gone = match &opened {
-        Err(stripe::Error::Refused(refusal)) => refusal.param.as_deref() == Some("configuration"),
-        Err(stripe::Error::NotFound { .. }) => true,
-        _ => false,
-    };
-    if !is_gone || visit.configuration.is_none() {
-        return opened;
-    }
-    tracing::error!(configuration = ?visit.configuration, "the configuration of the customer portal is gone: run setup");
-    portal::visit(stripe, &Visit { configuration: None, ..visit }, budget).await
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use stripe_billing::tax_id::{CreateCustomerTaxId, DeleteCustomerTaxId, ListCustomerTaxId};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use stripe_core::customer::{
-    CreateCustomer, ListCustomer, ListPaymentMethodsCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer, UpdateCustomer, UpdateCustomerTax, UpdateCustomerTaxValidateLocation,
+    CreateCustomer, ListCustomer, ListPaymentMethodsCustomer, OptionalFieldsCustomerAddress,
+    RetrieveCustomer, UpdateCustomer, UpdateCustomerTax, UpdateCustomerTaxValidateLocation,
 };
 
 use super::{get, page, post};

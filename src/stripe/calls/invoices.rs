@@ -12,7 +12,9 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 use super::subscriptions::{ItemChange, Proration, SubscriptionChange};
 use super::{all, get, page, post};
 use crate::stripe::snapshot::{Invoice, InvoicePayment, Line, List};
-use crate::stripe::{Budget, CustomerId, Error, Fetched, InvoiceId, Key, PriceId, Result, Stripe, SubscriptionId};
+use crate::stripe::{
+    Budget, CustomerId, Error, Fetched, InvoiceId, Key, PriceId, Result, Stripe, SubscriptionId,
+};
 
 /// All invoices of a customer with how they were paid, newest first.
 ///
@@ -104,7 +106,7 @@ pub async fn preview_new(
     stripe: &Stripe,
     customer: &CustomerId,
     prices: &[(PriceId, Option<u64>)],
-    discounts: &[String],
+    discounts: &[&str],
     automatic_tax: bool,
     budget: Budget,
 ) -> Result<Fetched<Invoice>> {
@@ -118,7 +120,7 @@ pub async fn preview_new(
     details.items = Some(items.collect());
     let discounts = discounts.iter().map(|id| {
         let mut made = CreatePreviewInvoiceDiscounts::new();
-        made.discount = Some(id.clone());
+        made.discount = Some((*id).to_owned());
         made
     });
     let discounts: Vec<_> = discounts.collect();

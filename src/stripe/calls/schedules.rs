@@ -57,7 +57,7 @@ pub async fn set_phases(
     stripe: &Stripe,
     id: &ScheduleId,
     phases: &[Phase],
-    discounts: &[String],
+    discounts: &[&str],
     key: &Key,
     budget: Budget,
 ) -> Result<Fetched<Schedule>> {
@@ -67,7 +67,7 @@ pub async fn set_phases(
     post(stripe, request, key, budget).await
 }
 
-fn phase(phase: &Phase, discounts: &[String]) -> UpdateSubscriptionSchedulePhases {
+fn phase(phase: &Phase, discounts: &[&str]) -> UpdateSubscriptionSchedulePhases {
     let items = phase.items.iter().map(|item| {
         let mut made = UpdateSubscriptionSchedulePhasesItems::new();
         made.price = Some(item.price.to_string());
@@ -79,7 +79,7 @@ fn phase(phase: &Phase, discounts: &[String]) -> UpdateSubscriptionSchedulePhase
     made.end_date = phase.end_date.map(UpdateSubscriptionSchedulePhasesEndDate::Timestamp);
     let discounts = discounts.iter().map(|id| {
         let mut made = UpdateSubscriptionSchedulePhasesDiscounts::new();
-        made.discount = Some(id.clone());
+        made.discount = Some((*id).to_owned());
         made
     });
     let discounts: Vec<_> = discounts.collect();

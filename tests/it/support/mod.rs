@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod customer;
 #[macro_use]
 pub(crate) mod databases;
+pub(crate) mod described;
 pub(crate) mod letters;
 pub(crate) mod openapi;
 pub(crate) mod portal;
