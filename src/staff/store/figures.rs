@@ -87,7 +87,7 @@ pub(super) async fn add(tx: &mut Tx, facts: &[Fact]) -> Result<()> {
 /// See [`on_subscription`].
 pub async fn is_idle(tx: &mut Tx) -> Result<bool> {
     let one: Option<(i64,)> = tx
-        .query(sql!("select 1 from figure_changes union all select 1 from figure_backlog limit 1"))
+        .query(sql!("select cast(1 as bigint) from figure_changes union all select cast(1 as bigint) from figure_backlog limit 1"))
         .optional()
         .await?;
     Ok(one.is_none())

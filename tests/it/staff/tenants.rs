@@ -73,7 +73,7 @@ both_databases! {
         let (norte, mut owner) = world.owner_of("Norte").await;
         let mut sam = portal.staff("Sam").await;
         let tenant = format!("/staff/tenants/{}", norte.id);
-        sam.get(&tenant).await.shows(&["Never subscribed", "There is no subscription: the free plan holds.", "None yet", "Norte owner"]);
+        sam.get(&tenant).await.shows(&["Never subscribed", "There is no subscription: the free plan holds.", "None yet", "Norte.owner"]);
         let to = world.choose(&mut owner, "professional", "month").await;
         assert_eq!(to.status, StatusCode::SEE_OTHER, "{}", to.body);
         let customer: (String,) = {
