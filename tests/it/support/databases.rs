@@ -88,6 +88,7 @@ pub(crate) async fn on_postgres<T: FromDb, F: Future<Output = ()> + Send + 'stat
 /// Transactions that change in silence what others have to tell of: file, table, reason.
 const IN_SILENCE: &[(&str, &str, &str)] = &[
     ("src/auth/sign_in.rs", "users", "the same password, hashed anew"),
+    ("src/api/caller.rs", "api_keys", "when a key was last used is no news"),
     ("src/webhooks/work.rs", "tenants", "the trial is used up: its subscription has its entry"),
     ("src/sync/work.rs", "tenants", "the trial is used up: its subscription has its entry"),
     ("src/demo/seeds.rs", "tenants", "the scenery of the demo"),
