@@ -64,6 +64,7 @@ impl Doctor {
         }
         report.checks.push(house::address(&self.web.public_url, live));
         if let Some(config) = &config {
+            report.checks.push(house::tokens(config.host_tokens.is_some()));
             report.checks.extend(house::post(&config.mail, config.site.support_email.as_deref()).await);
         }
         if let Some(db) = db {

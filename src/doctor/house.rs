@@ -175,6 +175,16 @@ pub fn address(public_url: &Url, live: bool) -> Check {
     if live { Check::failure(NAME, says, fix) } else { Check::notice(NAME, says, fix) }
 }
 
+/// Who may use the API. Settings that contradict each other have failed before this.
+pub fn tokens(are_taken: bool) -> Check {
+    let says = if are_taken {
+        "tokens of the host application's users open the API, for the configured issuer and audience alone"
+    } else {
+        "API keys alone open the API: HOST_JWT_SECRET and HOST_JWT_JWKS are not set"
+    };
+    Check::good("host_tokens", says)
+}
+
 /// Whether mails go out, and whether anybody hears of alarms.
 pub async fn post(mail: &mail::Settings, support_email: Option<&str>) -> Vec<Check> {
     let server = match &mail.server {

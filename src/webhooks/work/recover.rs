@@ -88,7 +88,9 @@ async fn facts(tools: &Tools) -> Result<Facts, Error> {
     let delivered = store::last_delivered(&mut tx).await?;
     drop(tx);
     let url = tools.app.config.site.link("/webhooks/stripe");
-    let endpoints = account::webhook_endpoints(&tools.stripe, Budget::work()).await?.value;
+    let answer = account::webhook_endpoints(&tools.stripe, Budget::work()).await?;
+    // Stripe's own clock: what it made a moment ago may be on its way.
+    let (endpoints, until) = (answer.value, answer.date.as_second() - GRACE);
     let in_force: Vec<_> =
         stored.iter().filter(|row| row.retires_at.is_none()).map(|row| row.endpoint_id.as_str()).collect();
     let ours: Vec<_> = endpoints
@@ -100,8 +102,8 @@ async fn facts(tools: &Tools) -> Result<Facts, Error> {
     let missed = match endpoint.map(|endpoint| endpoint.created).max(delivered) {
         // Nothing tells since when events are to come.
         None => None,
-        Some(since) if since >= wall - GRACE => None,
-        Some(since) => missed(tools, since, wall - GRACE).await?,
+        Some(since) if since >= until => None,
+        Some(since) => missed(tools, since, until).await?,
     };
     let endpoint = endpoint.map(|endpoint| (endpoint.id.to_string(), endpoint.status == "enabled"));
     Ok(Facts { endpoint, was_made: !in_force.is_empty(), missed })
