@@ -104,6 +104,7 @@ pub fn pages() -> Router<App> {
         .merge(mail::web::router())
         .merge(audit::web::router())
         .merge(dunning::web::router())
+        .merge(api::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.

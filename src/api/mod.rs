@@ -20,8 +20,10 @@
 
 mod body;
 pub mod caller;
+pub mod cli;
 pub mod document;
 pub mod fields;
+mod guide;
 mod jwks;
 mod key;
 mod limit;
@@ -30,6 +32,7 @@ mod router;
 mod scope;
 pub mod store;
 mod token;
+pub mod web;
 pub mod work;
 
 pub use body::{Input, Json, Query};

@@ -60,6 +60,21 @@ impl Scope {
         }
     }
 
+    /// The key of its words.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::All => "api-scope-all",
+            Self::AccessRead => "api-scope-access-read",
+            Self::BillingRead => "api-scope-billing-read",
+            Self::BillingWrite => "api-scope-billing-write",
+            Self::SignInLinksWrite => "api-scope-links-write",
+            Self::TenantsRead => "api-scope-tenants-read",
+            Self::TenantsWrite => "api-scope-tenants-write",
+            Self::UsageRead => "api-scope-usage-read",
+            Self::UsageWrite => "api-scope-usage-write",
+        }
+    }
+
     /// Whether it lets a key do what needs `wanted`. Who may write may read what they write.
     pub fn covers(self, wanted: Self) -> bool {
         self == wanted

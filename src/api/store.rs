@@ -1,9 +1,12 @@
 //! Rows of keys, and of the answers that a repeated request gets again.
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::key::{ApiKey, NewKey, Secret};
 use super::scope::Scope;
+use crate::audit::{self, Actor, Entry};
+use crate::clock::Clock;
 use crate::db::{Result, Tx, sql};
 use crate::id;
 use crate::tenants::store::TenantRow;
@@ -95,6 +98,48 @@ pub async fn create(tx: &mut Tx, new: &NewKey, now: Timestamp) -> Result<(ApiKey
         .one()
         .await?;
     Ok((row.into(), secret))
+}
+
+/// Makes a key, and writes down who made it.
+///
+/// # Errors
+/// As [`create`].
+pub async fn issue(
+    tx: &mut Tx,
+    new: &NewKey,
+    by: Actor,
+    address: Option<&str>,
+    clock: &Clock,
+) -> Result<(ApiKey, Secret)> {
+    let (key, secret) = create(tx, new, clock.wall()).await?;
+    let after = json!({ "name": key.name, "scopes": Scope::words(&key.scopes), "livemode": key.livemode });
+    let mut entry =
+        Entry::new(by, "api_key.created", clock.now()).object(key.id.as_str()).change(None, Some(after));
+    entry.address = address.map(str::to_owned);
+    audit::record(tx, &entry).await?;
+    Ok((key, secret))
+}
+
+/// Ends a key that works, and writes down who did; none where there is no such key, or it was revoked before.
+///
+/// # Errors
+/// As [`create`].
+pub async fn withdraw(
+    tx: &mut Tx,
+    key: &str,
+    by: Actor,
+    address: Option<&str>,
+    clock: &Clock,
+) -> Result<Option<ApiKey>> {
+    let revoked = revoke(tx, key, clock.wall()).await?;
+    if let Some(key) = &revoked {
+        let before = json!({ "name": key.name, "scopes": Scope::words(&key.scopes) });
+        let mut entry =
+            Entry::new(by, "api_key.revoked", clock.now()).object(key.id.as_str()).change(Some(before), None);
+        entry.address = address.map(str::to_owned);
+        audit::record(tx, &entry).await?;
+    }
+    Ok(revoked)
 }
 
 /// All keys, those that work first, each kind with the newest first.

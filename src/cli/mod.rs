@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
-use crate::{audit, auth, tenants, webhooks};
+use crate::{api, audit, auth, tenants, webhooks};
 
 /// A self-hosted billing portal for multi-tenant SaaS on Stripe.
 ///
@@ -47,6 +47,8 @@ enum Command {
     Tenant(WithDatabase<tenants::cli::Tenant>),
     /// Users: create, list
     User(WithDatabase<auth::cli::User>),
+    /// Keys of the API: create, list, revoke
+    ApiKey(WithDatabase<api::cli::Keys>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
     /// Stripe's events: list, show, replay, count

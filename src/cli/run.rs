@@ -30,6 +30,9 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::User(WithDatabase { command, database }) => {
             command.run(&open(&database).await?, &Clock::system()).await?;
         }
+        Command::ApiKey(WithDatabase { command, database }) => {
+            command.run(&open(&database).await?, &Clock::system()).await?;
+        }
         Command::Audit(WithDatabase { command, database }) => {
             command.run(&open(&database).await?, &Clock::system()).await?;
         }

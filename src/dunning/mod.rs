@@ -11,7 +11,7 @@ pub mod work;
 
 use std::str::FromStr;
 
-pub use case::{Case, Planned};
+pub use case::{Case, Missing, Planned};
 
 use jiff::Timestamp;
 

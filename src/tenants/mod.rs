@@ -3,7 +3,9 @@
 //! Owns who they are: name, address for bills, language, time zone, the host application's own id. It knows nothing of their
 //! plans and money, and never lets one tenant be reached through another: the tenant comes from the session or a credential.
 
+pub mod api;
 pub mod cli;
+pub mod provision;
 pub mod store;
 pub mod web;
 
