@@ -29,8 +29,8 @@ const PROBLEMS: [(&str, &str, When); 13] = [
     ("404", "There is nothing here, or nothing that this caller may know of.", When::Always),
     (
         "409",
-        "The state of things does not allow it, or the `Idempotency-Key` was used for another request.",
-        When::Posted,
+        "The state of things does not allow it: `code` says why, and `details.next` what helps; or the `Idempotency-Key` was used for another request.",
+        When::Changed,
     ),
     ("410", "It was there and is over: a quote that has expired.", When::Changed),
     ("413", "The body is too large.", When::Changed),
@@ -48,8 +48,6 @@ enum When {
     Always,
     /// With a credential.
     Called,
-    /// POST.
-    Posted,
     /// POST and PUT.
     Changed,
 }
@@ -116,7 +114,6 @@ fn complete(method: &str, operation: &mut Value) {
         let concerns = match when {
             When::Always => true,
             When::Called => !is_public,
-            When::Posted => method == "post",
             When::Changed => matches!(method, "post" | "put"),
         };
         if concerns && operation["responses"].get(status).is_none() {

@@ -30,6 +30,7 @@ mod router;
 mod scope;
 pub mod store;
 mod token;
+pub mod view;
 pub mod work;
 
 pub use body::{Input, Json, Query};

@@ -4,6 +4,7 @@
 //! shown. The amounts are Stripe's own preview; nothing here reckons money beyond adding up its lines.
 
 mod act;
+pub mod api;
 pub mod quote;
 pub mod web;
 

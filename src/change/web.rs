@@ -12,9 +12,9 @@ use super::quote::{Fault, Quote};
 use super::{Bought, LimitChange, Outcome, Refusal, Review, Timing, Wish, act};
 use crate::app::App;
 use crate::auth::Manager;
+use crate::catalog;
 use crate::catalog::policy::Catalog;
 use crate::catalog::pricing::words as words_of;
-use crate::catalog;
 use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
@@ -62,8 +62,7 @@ async fn review(
     Form(wish): Form<Wish>,
 ) -> Result<Response> {
     let facts = act::facts(&app, &who.tenant).await?;
-    let (from, to) =
-        super::decide(&wish, &who.tenant, &facts).map_err(|refusal| refuse(&page, refusal))?;
+    let (from, to) = super::decide(&wish, &who.tenant, &facts).map_err(|refusal| refuse(&page, refusal))?;
     let difference = super::difference(from.plan, to.plan, &facts.used);
     let review = act::review(&app, &who.tenant, &facts, &from, &to, Budget::page()).await?;
     let quote = review.quote.sign(&app.stripe.derive_key("quote"));

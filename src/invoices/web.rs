@@ -7,9 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 
-use super::{
-    BadQuery, Cursor, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, find, link_of, store,
-};
+use super::{BadQuery, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, find, link_of, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
 use crate::clock::from_seconds;
@@ -67,7 +65,7 @@ async fn list(
 
     let has_more = invoices.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     invoices.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let last = invoices.last().filter(|_| has_more).map(cursor);
+    let last = invoices.last().filter(|_| has_more).map(Invoice::cursor);
     Ok(Html(List {
         asked,
         statuses: StatusFilter::ALL,
@@ -80,10 +78,6 @@ async fn list(
         page,
     })
     .into_response())
-}
-
-fn cursor(invoice: &Invoice) -> Cursor {
-    Cursor { created_at: invoice.created_at.as_second(), id: invoice.id.as_str().to_owned() }
 }
 
 /// Total and what is still to be paid, for each currency that is listed.
@@ -215,7 +209,7 @@ async fn export(
             row(&mut csv, &page, invoice);
         }
         match invoices.last() {
-            Some(last) => filter.after = Some(cursor(last)),
+            Some(last) => filter.after = Some(last.cursor()),
             None => break,
         }
     }

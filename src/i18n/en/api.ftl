@@ -16,3 +16,4 @@ api-field-day = must be a day such as 2026-11-24
 api-field-list = must be a list of 1 to { $most } objects
 api-field-object = must be an object
 api-currency = must be a currency of three letters, such as eur
+api-own-address = must be a path of this portal, or an address at its own origin

@@ -16,3 +16,4 @@ api-field-day = debe ser un día como 2026-11-24
 api-field-list = debe ser una lista de 1 a { $most } objetos
 api-field-object = debe ser un objeto
 api-currency = debe ser una moneda de tres letras, como eur
+api-own-address = debe ser una ruta de este portal o una dirección de su propio origen

@@ -1,6 +1,9 @@
 //! The JSON API: credentials, errors, repetition, and each endpoint.
 
 mod credentials;
+mod invoices;
 mod plans;
 mod probe;
 mod repeat;
+mod subscription;
+mod usage;

@@ -13,6 +13,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use super::described::assert_described;
 use super::portal::Portal;
 
 /// The secret that the host of the tests signs its users' tokens with.
@@ -152,7 +153,7 @@ impl Program {
 
     /// Any request, to any path.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Reply {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method.clone()).uri(path);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -165,6 +166,7 @@ impl Program {
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        assert_described(&method, path, parts.status.as_u16(), &body);
         Reply { status: parts.status, headers: parts.headers, body }
     }
 }

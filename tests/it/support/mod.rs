@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod browser;
 #[macro_use]
 pub(crate) mod databases;
+pub(crate) mod described;
 pub(crate) mod openapi;
 pub(crate) mod portal;
 pub(crate) mod postgres;
