@@ -117,7 +117,8 @@ async fn create(
     // A key is the host application's own word; a token speaks for one of its customers.
     let trust = if caller.role().is_none() { Trust::Host } else { Trust::Customer };
     let order = place(&app, tenant, &wish, trust, budget).await?.map_err(refuse)?;
-    let url = start(&app, tenant, &caller.actor(), tenant.language, order, budget).await.map_err(told)?;
+    let url =
+        Box::pin(start(&app, tenant, &caller.actor(), tenant.language, order, budget)).await.map_err(told)?;
     let created = Created { subscription_id: None, status: "awaits_checkout", redirect_to_stripe: url };
     Ok((StatusCode::CREATED, axum::Json(created)))
 }

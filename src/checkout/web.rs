@@ -45,7 +45,7 @@ async fn subscribe(
     let budget = Budget::page();
     let order = start::place(&app, &who.tenant, &wish, Trust::Customer, budget).await?;
     let order = order.map_err(|refusal| refuse(&page, refusal))?;
-    let url = start(&app, &who.tenant, &who.actor(), page.language(), order, budget).await?;
+    let url = Box::pin(start(&app, &who.tenant, &who.actor(), page.language(), order, budget)).await?;
     Ok(redirect_out(&url, page.site())?.into_response())
 }
 

@@ -4,14 +4,14 @@ use super::{Task, store};
 use crate::app::App;
 use crate::error::{Error, Result, WayOn};
 use crate::i18n::Language;
-use crate::stripe::Budget;
 use crate::stripe::calls::portal::{self, Flow, Visit};
+use crate::stripe::{self, Budget};
 use crate::tenants::Tenant;
 
 /// Opens Stripe's customer portal for the tenant, at a task, and gives its address. It comes back to `next`, a path of ours.
 ///
 /// # Errors
-/// There is nothing to manage yet, or Stripe did not answer.
+/// There is nothing to manage yet, the customer portal does not offer the task, or Stripe did not answer.
 pub async fn open(
     app: &App,
     tenant: &Tenant,
@@ -40,5 +40,16 @@ pub async fn open(
         locale: language.code().to_owned(),
         configuration: None,
     };
-    Ok(portal::visit(&app.stripe, &visit, budget).await?.value.url)
+    match portal::visit(&app.stripe, &visit, budget).await {
+        Ok(session) => Ok(session.value.url),
+        // The account's settings of the customer portal leave the task out: then it is done on our own pages.
+        Err(stripe::Error::Refused(refusal)) if task.needs_subscription() => {
+            tracing::info!(%refusal, "the customer portal does not offer this task");
+            Err(Error::Conflict {
+                reason: "subscription-task-not-offered",
+                way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
 }

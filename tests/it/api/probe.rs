@@ -34,7 +34,8 @@ impl Input for Deed {
         let amount = fields.required("amount", integer(1, 1_000));
         let note = fields.optional("note", text(0, 10_000));
         let flag = fields.or("flag", false, boolean);
-        (note?, flag?);
+        note?;
+        flag?;
         Some(Self { amount: amount? })
     }
 }

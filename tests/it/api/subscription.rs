@@ -29,7 +29,8 @@ impl World {
         let price = plan.price(Interval::Month, app.catalog.currency).unwrap().id.clone();
         let card = json!({ "customer": customer.as_str() });
         let card = self.ask_stripe("/payment_methods/pm_card_visa/attach", card).await["id"].clone();
-        let address = json!({ "line1": "1 Harbour Street", "city": "Berlin", "postal_code": "10115", "country": "DE" });
+        let address =
+            json!({ "line1": "1 Harbour Street", "city": "Berlin", "postal_code": "10115", "country": "DE" });
         let settings = json!({ "invoice_settings": { "default_payment_method": card }, "address": address });
         self.ask_stripe(&format!("/customers/{customer}"), settings).await;
         let new = json!({
@@ -195,6 +196,8 @@ both_databases! {
             let link = host.post("/portal", &json!({ "flow": flow, "return_url": "/invoices" })).await.expect(200).body;
             assert!(link["url"].as_str().unwrap().starts_with("http"), "{link}");
         }
+        let left_out = host.post("/portal", &json!({ "flow": "subscription_update" })).await.expect(409);
+        assert_eq!(left_out.code(), "task_not_offered", "changes of plan are made on our own pages");
         host.post("/portal", &json!({})).await.expect(200);
         let wrong = host.post("/portal", &json!({ "flow": "everything" })).await.expect(400);
         assert_eq!(named(&wrong.body), ["flow"]);

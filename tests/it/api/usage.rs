@@ -18,7 +18,8 @@ fn more(quantity: i64, key: &str) -> Value {
 /// A subscribed tenant's host application: ten messages hard, five conversations soft, three users hard.
 async fn host(portal: &Portal) -> Program {
     let norte = portal.tenant("Norte").await;
-    let limits = [("messages", limit(10, true)), ("conversations", limit(5, false)), ("users", limit(3, true))];
+    let limits =
+        [("messages", limit(10, true)), ("conversations", limit(5, false)), ("users", limit(3, true))];
     portal.subscribe(&norte, 10, &limits).await;
     portal.host(&[Scope::UsageRead, Scope::UsageWrite]).await.tenant(&norte)
 }

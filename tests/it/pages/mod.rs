@@ -98,7 +98,14 @@ impl Portal {
     }
 
     /// An invoice of 119.79 of the tenant, made so many days ago, and its charge.
-    pub(super) async fn invoice(&self, tenant: &Tenant, days_ago: i64, status: &str, currency: &str, refunded: i64) {
+    pub(super) async fn invoice(
+        &self,
+        tenant: &Tenant,
+        days_ago: i64,
+        status: &str,
+        currency: &str,
+        refunded: i64,
+    ) {
         let (id, at) = (tenant.id.as_str(), self.clock.now().as_second() - days_ago * DAY);
         let (paid, remaining) = if status == "paid" { (11979, 0) } else { (0, 11979) };
         self.run(&format!(

@@ -19,10 +19,11 @@ pub(crate) fn assert_described(method: &Method, path: &str, status: u16, body: &
         return;
     };
     static KNOWN: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
-    let validator = *KNOWN.lock().unwrap().entry(format!("{method} {template} {status}")).or_insert_with(|| {
-        let whole = json!({ "allOf": [schema], "components": document::value()["components"] });
-        Box::leak(Box::new(jsonschema::validator_for(&whole).unwrap()))
-    });
+    let validator =
+        *KNOWN.lock().unwrap().entry(format!("{method} {template} {status}")).or_insert_with(|| {
+            let whole = json!({ "allOf": [schema], "components": document::value()["components"] });
+            Box::leak(Box::new(jsonschema::validator_for(&whole).unwrap()))
+        });
     let wrong: Vec<String> =
         validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(wrong.is_empty(), "{method} {template} {status}: {}\n{body}", wrong.join("\n"));
