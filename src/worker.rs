@@ -188,6 +188,10 @@ async fn compare(tools: Tools, mut halted: watch::Receiver<bool>) {
         if let Err(error) = reconcile::work::nightly(&means).await {
             tracing::warn!(%error, "cannot tell whether it is night; looking again later");
         }
+        let support = tools.app.config.site.support_email.as_deref();
+        if let Err(error) = reconcile::work::checks::pending(&means, support).await {
+            tracing::warn!(%error, "the validation report is made later");
+        }
         match reconcile::work::step(&means, &holder).await {
             Ok(reconcile::work::Step::Done) => continue,
             Ok(_) => {}

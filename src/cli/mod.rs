@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::audit::redact::Clean;
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
 use crate::{audit, auth, reconcile, tenants, webhooks};
 
@@ -163,14 +164,15 @@ pub fn say(line: impl std::fmt::Display) {
 
 fn start_log(args: &LogArgs) {
     let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let to = std::io::stderr;
+    // Whatever somebody logs some day, a card number does not get out.
+    let to = || Clean(std::io::stderr());
     let text = match args.log_format {
         Some(format) => format == LogFormat::Text,
-        None => to().is_terminal(),
+        None => std::io::stderr().is_terminal(),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_target(false);
     if text {
-        builder.with_ansi(to().is_terminal()).init();
+        builder.with_ansi(std::io::stderr().is_terminal()).init();
     } else {
         builder.json().flatten_event(true).init();
     }

@@ -132,6 +132,21 @@ pub struct Invitation {
     pub expires_at: i64,
 }
 
+/// The validation found what cannot wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The word of the check: `revenue`, `webhooks`, `duplicates`, `cards`.
+    pub check: String,
+    /// Money that differs.
+    pub amount: Option<Money>,
+    /// A share, in parts of a million.
+    pub ppm: Option<i64>,
+    /// Where it was found.
+    pub place: Option<String>,
+    /// Whom the operator has named for it; none: the user it is addressed to.
+    pub to: Option<String>,
+}
+
 /// A link that lets its bearer in once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -166,6 +181,8 @@ pub enum Letter {
     Cancelled(Cancelled),
     /// See [`UsageThreshold`].
     UsageThreshold(UsageThreshold),
+    /// See [`Alert`].
+    Alert(Alert),
     /// See [`Invitation`].
     Invitation(Invitation),
     /// A link to choose a new password.
@@ -210,6 +227,7 @@ letters!(
     PlanChanged,
     Cancelled,
     UsageThreshold,
+    Alert,
     Invitation,
     PasswordReset,
     SignInLink
@@ -282,6 +300,13 @@ impl Letter {
                 limit: 10_000,
                 hard: true,
                 resets_at: Some(days(9)),
+            }),
+            Kind::Alert => Self::Alert(Alert {
+                check: "revenue".into(),
+                amount: Some(amount),
+                ppm: None,
+                place: None,
+                to: None,
             }),
             Kind::Invitation => Self::Invitation(Invitation {
                 email: "ben@example.com".into(),

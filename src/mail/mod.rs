@@ -43,6 +43,8 @@ pub enum Kind {
     Cancelled,
     /// A share of a limit is used up.
     UsageThreshold,
+    /// The validation found what cannot wait.
+    Alert,
     /// Somebody is asked to join a tenant.
     Invitation,
     /// A link to choose a new password.
@@ -53,7 +55,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of their life.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Receipt,
         Self::PaymentFailed,
         Self::PaymentUrgent,
@@ -65,6 +67,7 @@ impl Kind {
         Self::PlanChanged,
         Self::Cancelled,
         Self::UsageThreshold,
+        Self::Alert,
         Self::Invitation,
         Self::PasswordReset,
         Self::SignInLink,
@@ -84,6 +87,7 @@ impl Kind {
             Self::PlanChanged => "plan_changed",
             Self::Cancelled => "cancelled",
             Self::UsageThreshold => "usage_threshold",
+            Self::Alert => "alert",
             Self::Invitation => "invitation",
             Self::PasswordReset => "password_reset",
             Self::SignInLink => "sign_in_link",
@@ -111,6 +115,7 @@ impl Kind {
             Self::PlanChanged => "mail-kind-plan-changed",
             Self::Cancelled => "mail-kind-cancelled",
             Self::UsageThreshold => "mail-kind-usage-threshold",
+            Self::Alert => "mail-kind-alert",
             Self::Invitation => "mail-kind-invitation",
             Self::PasswordReset => "mail-kind-password-reset",
             Self::SignInLink => "mail-kind-sign-in-link",

@@ -4,7 +4,7 @@ use askama::Template;
 use jiff::tz::TimeZone;
 
 use super::Letter;
-use super::letter::{Cancelled, PlanChanged, Receipt, TrialEnding, Unpaid, UsageThreshold};
+use super::letter::{Alert, Cancelled, PlanChanged, Receipt, TrialEnding, Unpaid, UsageThreshold};
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
 use crate::i18n::Language;
@@ -171,6 +171,7 @@ impl Words<'_> {
             Letter::PlanChanged(change) => self.plan_changed(change),
             Letter::Cancelled(cancelled) => self.cancelled(cancelled),
             Letter::UsageThreshold(usage) => self.usage(usage),
+            Letter::Alert(alert) => self.alert(alert),
             Letter::Invitation(invitation) => {
                 let tenant = self.reader.tenant.clone().unwrap_or_default();
                 let args = [
@@ -357,6 +358,24 @@ impl Words<'_> {
             paragraphs: vec![self.text("mail-usage-text", &args), self.word(next)],
             facts,
             button: self.button("mail-see-usage", "/usage"),
+            notes: Vec::new(),
+        }
+    }
+
+    fn alert(&self, alert: &Alert) -> Content {
+        let check = alert.check.parse::<crate::reconcile::checks::Check>();
+        let check = check.map_or_else(|_| alert.check.clone(), |check| self.word(check.key()));
+        let args = [("check", check)];
+        let mut facts = Vec::new();
+        facts.extend(alert.amount.map(|amount| (self.word("mail-alert-amount"), self.money(amount))));
+        let share = alert.ppm.map(|ppm| self.reader.language.percent(ppm / 100));
+        facts.extend(share.map(|share| (self.word("mail-alert-share"), share)));
+        facts.extend(alert.place.clone().map(|place| (self.word("mail-alert-place"), place)));
+        Content {
+            subject: self.text("mail-alert-subject", &args),
+            paragraphs: vec![self.text("mail-alert-text", &args)],
+            facts,
+            button: self.button("mail-alert-button", "/staff/validation"),
             notes: Vec::new(),
         }
     }

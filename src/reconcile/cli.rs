@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::RunState;
+use super::checks::Verdict;
 use super::export::{self, Form, Report};
 use super::store::{self, Run};
 use super::work::{self, Means, Step};
@@ -18,11 +19,17 @@ use crate::id;
 const LEFT: u8 = 2;
 
 /// What `reconcile` may be told.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Reconcile {
     /// Put right what can be put right by making rows what Stripe says; nothing is ever changed at Stripe
     #[arg(long)]
     repair: bool,
+    /// Make the validation report as well, and print that instead of the findings; exits with 2 where a check is not good
+    #[arg(long)]
+    validate: bool,
+    /// Whom to tell of what cannot wait [default: each of the staff]
+    #[arg(long, env = "SUPPORT_EMAIL")]
+    support_email: Option<String>,
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     format: Form,
@@ -45,6 +52,12 @@ impl Reconcile {
             }
         })
         .await?;
+        if self.validate && run.state == RunState::Done {
+            let report = work::checks::make(means, Some(&run.id), self.support_email.as_deref()).await?;
+            std::io::stdout().write_all(checked(&report, self.format).as_bytes())?;
+            let fails = report.checks.iter().any(|one| one.verdict == Verdict::Fail);
+            return Ok(if fails { ExitCode::from(LEFT) } else { ExitCode::SUCCESS });
+        }
         let mut report = Report::new(run.clone(), self.format);
         while let Some(text) = report.next(&means.db).await? {
             std::io::stdout().write_all(text.as_bytes())?;
@@ -54,6 +67,27 @@ impl Reconcile {
         }
         let left = export::left(&store::count(&mut means.db.read().await?, &run.id).await?);
         Ok(if left > 0 { ExitCode::from(LEFT) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// A validation report in words, as JSON, or as a table.
+fn checked(report: &store::checks::Report, format: Form) -> String {
+    match format {
+        Form::Json => format!("{:#}\n", work::checks::report_json(report)),
+        Form::Csv => super::web::validation::table(report).as_str().to_owned(),
+        Form::Text => {
+            let lines = report.checks.iter().map(|one| {
+                let figure = one.figure.map_or_else(|| "not known".to_owned(), |figure| figure.to_string());
+                format!(
+                    "{:<14} {:<8} {figure:>9} {:<8} asked for: {}\n",
+                    one.check.as_str(),
+                    one.verdict.as_str(),
+                    one.unit.as_str(),
+                    one.threshold
+                )
+            });
+            lines.collect()
+        }
     }
 }
 

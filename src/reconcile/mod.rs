@@ -10,6 +10,7 @@
 //! transaction. Repairs go through the one writer, `sync`. Nothing is ever cancelled or deleted at Stripe unless a member of
 //! the staff says so on the page of that one finding.
 
+pub mod checks;
 pub mod cli;
 pub mod diff;
 pub mod export;
@@ -68,6 +69,8 @@ macro_rules! words {
         crate::text_column!($name);
     };
 }
+
+pub(crate) use words;
 
 /// A word that is none of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -129,4 +129,10 @@ mail-show-unreadable = This mail cannot be shown: what it is about is not in the
 mail-resent = The mail goes out again.
 mail-not-resendable = Its link was for one use and is erased: ask for a new one where it came from.
 mail-still-waiting = It is on its way already.
-
+mail-kind-alert = Validation alarm
+mail-alert-subject = Alarm: { $check }
+mail-alert-text = The validation report has found something that cannot wait: { $check }. It is told once, until it is well again.
+mail-alert-amount = Differs by
+mail-alert-share = Share that failed
+mail-alert-place = Where
+mail-alert-button = Open the report

@@ -129,4 +129,10 @@ mail-show-unreadable = Este correo no se puede mostrar: en su fila no está lo q
 mail-resent = El correo sale otra vez.
 mail-not-resendable = Su enlace era de un solo uso y se ha borrado: pide uno nuevo donde se originó.
 mail-still-waiting = Ya está en camino.
-
+mail-kind-alert = Alarma de validación
+mail-alert-subject = Alarma: { $check }
+mail-alert-text = El informe de validación ha encontrado algo que no puede esperar: { $check }. Se avisa una vez, hasta que vuelva a estar bien.
+mail-alert-amount = Difiere en
+mail-alert-share = Parte que ha fallado
+mail-alert-place = Dónde
+mail-alert-button = Abrir el informe

@@ -1,6 +1,7 @@
 //! Runs, suspects, findings, reports: what reconciliation keeps of its own. Rows that mirror Stripe are read here and written
 //! by `sync` alone.
 
+pub mod checks;
 mod findings;
 mod sieve;
 

@@ -1,6 +1,7 @@
 //! Runs and findings as pages of the staff.
 
 mod finding;
+pub(super) mod validation;
 
 use askama::Template;
 use axum::Router;
@@ -37,6 +38,10 @@ pub fn router() -> Router<App> {
         .route("/staff/reconciliation/{run}/report.csv", get(csv))
         .route("/staff/reconciliation/{run}/repair", post(repair))
         .route("/staff/reconciliation/findings/{id}", get(finding::show).post(finding::repair))
+        .route("/staff/validation", get(validation::latest))
+        .route("/staff/validation/{id}", get(validation::one))
+        .route("/staff/validation/{id}/report.json", get(validation::json))
+        .route("/staff/validation/{id}/report.csv", get(validation::csv))
 }
 
 /// Time and id of the last thing of the page before, with a dash between.

@@ -1,5 +1,6 @@
 //! Carrying a run out: one step at a time, each of which asks Stripe first and then writes in one transaction.
 
+pub mod checks;
 mod look;
 pub mod repair;
 mod sieve;

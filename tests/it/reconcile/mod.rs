@@ -1,8 +1,10 @@
 //! Stripe and the database torn apart in every way, and brought together again.
 
+mod bulk;
 mod drift;
 mod pages;
 mod runs;
+mod validation;
 
 use billing_portal::audit::Actor;
 use billing_portal::checkout;
