@@ -17,8 +17,7 @@ use crate::webhooks::Inbox;
 use crate::worker::Bell;
 use crate::{
     api, audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, members, subscription,
-    tenants,
-    usage, web, webhooks,
+    tenants, usage, web, webhooks,
 };
 
 /// The running portal. Cloning is cheap.

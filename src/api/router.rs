@@ -15,10 +15,10 @@ use super::limit::{Limits, Rates};
 use super::repeat::{self, Seal};
 use super::{BASE, document};
 use crate::app::App;
-use crate::catalog;
 use crate::error::{Error, Result};
 use crate::stripe::Stripe;
 use crate::web::Visit;
+use crate::{auth, catalog};
 
 /// What the API keeps between calls.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Api {
 
 /// The endpoints of all features, each with its documentation.
 pub(super) fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(catalog::api::router())
+    OpenApiRouter::default().merge(catalog::api::router()).merge(auth::api::router())
 }
 
 /// The API. It stands outside of the session layer: what a browser holds counts for nothing here.

@@ -5,6 +5,7 @@
 //! was refused.
 
 mod account;
+pub mod api;
 pub mod cli;
 pub(crate) mod counting;
 mod device;

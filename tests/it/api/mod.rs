@@ -4,3 +4,4 @@ mod credentials;
 mod plans;
 mod probe;
 mod repeat;
+mod sign_in_links;
