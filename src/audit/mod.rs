@@ -9,7 +9,6 @@
 
 pub mod chain;
 pub mod cli;
-pub mod coverage;
 pub mod export;
 pub mod redact;
 mod row;
@@ -53,8 +52,7 @@ impl Actor {
         }
     }
 
-    /// Their id: the user's, the key's, the event's, the job's name.
-    pub fn id(&self) -> Option<&str> {
+    fn id(&self) -> Option<&str> {
         match self {
             Self::User(id) | Self::Key(id) => Some(id),
             Self::Stripe(event) => event.as_deref(),

@@ -9,6 +9,8 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body_util::channel::Channel;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::export::Form;
@@ -52,14 +54,19 @@ struct Asked {
 
 impl Asked {
     /// Days are those of the reader's time zone; what is no day filters nothing.
-    fn filter(&self, tenant: &str, page: &Page) -> Filter {
+    fn filter(&self, tenant: &str, zone: &TimeZone) -> Filter {
+        let begin = |text: &str, days: i64| -> Option<i64> {
+            let day: Date = text.parse().ok()?;
+            let day = day.checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
+            Some(day.to_zoned(zone.clone()).ok()?.timestamp().as_second())
+        };
         Filter {
             tenant: tenant.to_owned(),
             action: self.action.trim().to_owned(),
             actor: self.actor.clone(),
             object: self.object.trim().to_owned(),
-            from: page.day_begins(&self.from, 0),
-            until: page.day_begins(&self.to, 1),
+            from: begin(&self.from, 0),
+            until: begin(&self.to, 1),
             after: self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned()))),
         }
     }
@@ -127,7 +134,7 @@ async fn own(
     Query(mut asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
     asked.tenant.clear();
-    let filter = asked.filter(manager.tenant.id.as_str(), &page);
+    let filter = asked.filter(manager.tenant.id.as_str(), &page.time_zone());
     list(page, &app, asked, &filter, "/audit").await
 }
 
@@ -137,7 +144,7 @@ async fn all(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
-    let filter = asked.filter(&asked.tenant, &page);
+    let filter = asked.filter(&asked.tenant, &page.time_zone());
     list(page, &app, asked, &filter, "/staff/audit").await
 }
 
@@ -162,7 +169,7 @@ async fn own_csv(
     manager: Manager,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Csv)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page.time_zone()), Form::Csv)
 }
 
 async fn own_jsonl(
@@ -171,7 +178,7 @@ async fn own_jsonl(
     manager: Manager,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Jsonl)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page.time_zone()), Form::Jsonl)
 }
 
 async fn all_csv(
@@ -180,7 +187,7 @@ async fn all_csv(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page), Form::Csv)
+    file(&app.db, asked.filter(&asked.tenant, &page.time_zone()), Form::Csv)
 }
 
 async fn all_jsonl(
@@ -189,7 +196,7 @@ async fn all_jsonl(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page), Form::Jsonl)
+    file(&app.db, asked.filter(&asked.tenant, &page.time_zone()), Form::Jsonl)
 }
 
 /// A file that is written while it is being read: however many entries there are, a thousand of them are in memory.

@@ -1,8 +1,4 @@
-//! `user create`, `user list` and `sign-in-link create`.
-
-mod link;
-
-pub use link::SignInLink;
+//! `user create` and `user list`.
 
 use std::io::{BufRead, Write};
 

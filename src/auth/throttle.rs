@@ -1,6 +1,6 @@
-//! How often somebody may try to sign in, or have mails sent.
+//! How often somebody may try to sign in.
 //!
-//! Of tries to sign in two counts are kept: of tries for an account, which slows who guesses one person's password, and of tries from an address,
+//! Two counts are kept: of tries for an account, which slows who guesses one person's password, and of tries from an address,
 //! which slows who tries one password on many accounts. A try counts as failed before the password is looked at, so that
 //! a hundred at once are a hundred; a success takes its count back.
 //!
@@ -21,10 +21,6 @@ pub enum Limit {
     Account,
     /// Tries from one address, which an office may share.
     Address,
-    /// Mails that strangers have sent to one address.
-    Mail,
-    /// Invitations that one tenant sends.
-    Invitations,
 }
 
 impl Limit {
@@ -33,8 +29,6 @@ impl Limit {
         match self {
             Self::Account => 5,
             Self::Address => 20,
-            Self::Mail => 3,
-            Self::Invitations => 50,
         }
     }
 
@@ -62,13 +56,6 @@ pub struct Refused {
     pub wait: i64,
 }
 
-impl Refused {
-    /// The same in whole minutes, for people.
-    pub const fn minutes(self) -> i64 {
-        (self.wait + 59) / 60
-    }
-}
-
 impl Attempts {
     /// Admits a try at `now` (unix seconds) and counts it as failed.
     ///
@@ -89,8 +76,8 @@ impl Attempts {
     #[must_use]
     pub fn forgive(self, limit: Limit) -> Self {
         match limit {
-            Limit::Account | Limit::Mail => Self::default(),
-            Limit::Address | Limit::Invitations => {
+            Limit::Account => Self::default(),
+            Limit::Address => {
                 let failures = (self.failures - 1).max(0);
                 Self { failures, blocked_until: self.last_at + limit.wait(failures), ..self }
             }

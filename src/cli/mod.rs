@@ -2,7 +2,6 @@
 
 mod run;
 mod serve;
-mod setup;
 
 #[cfg(feature = "sandbox")]
 pub(crate) use serve::run as run_portal;
@@ -13,9 +12,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::audit::redact::Clean;
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
-use crate::{audit, auth, doctor, reconcile, tenants, webhooks};
+use crate::{audit, auth, tenants, webhooks};
 
 /// A self-hosted billing portal for multi-tenant SaaS on Stripe.
 ///
@@ -39,11 +37,8 @@ enum Command {
     /// Run the Stripe-compatible sandbox alone, for anyone's tests
     #[cfg(feature = "sandbox")]
     Sandbox(serve::SandboxArgs),
-    /// Create products, prices, meters, coupons, portal settings and the webhook endpoint in Stripe, and note in the database what
-    /// `serve` needs of them; running it again changes nothing
-    Setup(setup::SetupArgs),
-    /// Check the whole installation: each failure in words and with what to do about it
-    Doctor(Box<doctor::cli::Doctor>),
+    /// Create products, prices, meters, coupons and portal settings in Stripe; running it again changes nothing
+    Setup(SetupArgs),
     /// Fetch the catalogue and all customers from Stripe
     Sync(SyncArgs),
     /// Bring the database to the form that this version reads
@@ -52,14 +47,10 @@ enum Command {
     Tenant(WithDatabase<tenants::cli::Tenant>),
     /// Users: create, list
     User(WithDatabase<auth::cli::User>),
-    /// Links that sign somebody in once: create
-    SignInLink(WithDatabase<auth::cli::SignInLink>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
-    /// Hold the database and Stripe against each other, both ways; exits with 2 where findings are left
-    Reconcile(ReconcileArgs),
-    /// Stripe's events: list, show, replay, recover, count
-    Event(EventArgs),
+    /// Stripe's events: list, show, replay, count
+    Event(WithDatabase<webhooks::cli::Event>),
 }
 
 impl Command {
@@ -96,13 +87,21 @@ struct ServeArgs {
 }
 
 #[derive(Args, Debug)]
-struct EventArgs {
-    #[command(subcommand)]
-    command: webhooks::cli::Event,
-    #[command(flatten)]
-    database: DatabaseArgs,
+struct SetupArgs {
     #[command(flatten)]
     stripe: StripeArgs,
+    #[command(flatten)]
+    catalog: CatalogArgs,
+    /// The address that Stripe sends events to, ending in `/webhooks/stripe`: makes the endpoint and prints its signing
+    /// secret, which Stripe shows only once
+    #[arg(long)]
+    webhook_url: Option<url::Url>,
+    /// Put back what somebody has changed in Stripe since
+    #[arg(long)]
+    update: bool,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 #[derive(Args, Debug)]
@@ -114,16 +113,6 @@ struct SyncArgs {
     /// Fetch this customer alone (`cus_…`)
     #[arg(long)]
     customer: Option<String>,
-}
-
-#[derive(Args, Debug)]
-struct ReconcileArgs {
-    #[command(flatten)]
-    wish: reconcile::cli::Reconcile,
-    #[command(flatten)]
-    database: DatabaseArgs,
-    #[command(flatten)]
-    stripe: StripeArgs,
 }
 
 /// How a command prints what it has to say.
@@ -175,15 +164,14 @@ pub fn say(line: impl std::fmt::Display) {
 fn start_log(args: &LogArgs, default: &str) {
     let wanted = args.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(default));
-    // Whatever somebody logs some day, a card number does not get out.
-    let to = || Clean(std::io::stderr());
+    let to = std::io::stderr;
     let text = match args.log_format {
         Some(format) => format == LogFormat::Text,
-        None => std::io::stderr().is_terminal(),
+        None => to().is_terminal(),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_target(false);
     if text {
-        builder.with_ansi(std::io::stderr().is_terminal()).init();
+        builder.with_ansi(to().is_terminal()).init();
     } else {
         builder.json().flatten_event(true).init();
     }

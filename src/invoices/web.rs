@@ -7,13 +7,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 
-use super::{BadQuery, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, find, link_of, store};
+use super::{BadQuery, Cursor, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
 use crate::clock::from_seconds;
-use crate::error::{FieldError, Result};
+use crate::error::{Error, FieldError, Result, WayOn};
 use crate::money::{Money, totals};
-use crate::stripe::{Budget, snapshot};
+use crate::stripe::calls::invoices;
+use crate::stripe::{Budget, InvoiceId, snapshot};
 use crate::tenants::Tenant;
 use crate::web::{Csv, Form, Html, Page, Redirect, redirect_out};
 
@@ -65,7 +66,7 @@ async fn list(
 
     let has_more = invoices.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     invoices.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let last = invoices.last().filter(|_| has_more).map(Invoice::cursor);
+    let last = invoices.last().filter(|_| has_more).map(cursor);
     Ok(Html(List {
         asked,
         statuses: StatusFilter::ALL,
@@ -78,6 +79,10 @@ async fn list(
         page,
     })
     .into_response())
+}
+
+fn cursor(invoice: &Invoice) -> Cursor {
+    Cursor { created_at: invoice.created_at.as_second(), id: invoice.id.as_str().to_owned() }
 }
 
 /// Total and what is still to be paid, for each currency that is listed.
@@ -144,6 +149,12 @@ async fn detail(
     Ok(Html(DetailPage { detail, may_pay, page }))
 }
 
+/// The tenant's invoice of that id; another's is not there.
+async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<Detail> {
+    let id: InvoiceId = id.parse().map_err(|_| Error::NotFound)?;
+    store::detail(&mut app.db.read().await?, tenant.id.as_str(), &id).await?.ok_or(Error::NotFound)
+}
+
 /// A form that carries nothing but its token.
 #[derive(serde::Deserialize)]
 struct Nothing {}
@@ -186,7 +197,12 @@ async fn send_to(
     id: &str,
     link: impl FnOnce(snapshot::Invoice) -> Option<String>,
 ) -> Result<Redirect> {
-    let to = link_of(app, tenant, id, link, Budget::page()).await?;
+    let invoice = find(app, tenant, id).await?.invoice;
+    let fresh = invoices::get_one(&app.stripe, &invoice.id, Budget::page()).await?;
+    let to = link(fresh.value).ok_or_else(|| {
+        let way_on = WayOn::new(format!("/invoices/{}", invoice.id.as_str()), "invoices-back-to-invoice");
+        Error::Conflict { reason: "invoices-no-link", way_on: Some(way_on) }
+    })?;
     redirect_out(&to, page.site())
 }
 
@@ -209,7 +225,7 @@ async fn export(
             row(&mut csv, &page, invoice);
         }
         match invoices.last() {
-            Some(last) => filter.after = Some(last.cursor()),
+            Some(last) => filter.after = Some(cursor(last)),
             None => break,
         }
     }

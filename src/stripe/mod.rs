@@ -11,7 +11,6 @@ mod id;
 mod key;
 mod limit;
 mod retry;
-mod seal;
 pub mod signature;
 pub mod snapshot;
 mod transport;

@@ -61,13 +61,6 @@ pub struct Tenant {
     pub time_zone: TimeZone,
 }
 
-impl Tenant {
-    /// What it is called by, ours and the host application's: plans that are not for everybody name tenants by either.
-    pub fn ids(&self) -> Vec<&str> {
-        [Some(self.id.as_str()), self.external_id.as_deref()].into_iter().flatten().collect()
-    }
-}
-
 /// A tenant that is to be made, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewTenant {

@@ -103,24 +103,3 @@ pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<Tenant>> {
         .await?;
     Ok(rows.into_iter().map(Tenant::from).collect())
 }
-
-/// Keeps what a tenant says about itself.
-///
-/// # Errors
-/// As [`create`].
-pub async fn describe(
-    tx: &mut Tx,
-    tenant: &TenantId,
-    name: &str,
-    language: Language,
-    zone: &str,
-) -> Result<()> {
-    tx.query(sql!("update tenants set name = $2, language = $3, time_zone = $4 where id = $1"))
-        .bind(tenant)
-        .bind(name)
-        .bind(language.code())
-        .bind(zone)
-        .run()
-        .await?;
-    Ok(())
-}

@@ -1,30 +1,23 @@
-//! Going from one of one's tenants to another, and what a tenant says about itself.
+//! Going from one of one's tenants to another.
 
-use askama::Template;
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use http::StatusCode;
+use axum::routing::post;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tower_sessions::Session;
 
-use super::{Tenant, TenantId, store, words};
-use crate::audit::{self, Actor, Entry};
-use crate::auth::{Auth, Manager, SignedIn};
-use crate::error::{Error, FieldError, Result};
-use crate::i18n::{self, Language};
-use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+use super::TenantId;
+use crate::auth::{Auth, SignedIn};
+use crate::error::{Error, Result};
+use crate::web::{Form, redirect};
 
 /// The routes of this feature.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
 where
     Auth: FromRef<S>,
 {
-    Router::new()
-        .route("/tenants/switch", post(switch))
-        .route("/settings", get(show_settings).post(keep_settings))
+    Router::new().route("/tenants/switch", post(switch))
 }
 
 #[derive(Deserialize)]
@@ -36,99 +29,12 @@ async fn switch(
     State(auth): State<Auth>,
     signed_in: SignedIn,
     session: Session,
-    ClientAddress(address): ClientAddress,
     Form(form): Form<SwitchForm>,
 ) -> Result<Response> {
     // A tenant that one does not belong to is as one that does not exist.
     let wanted: TenantId = form.tenant.parse().map_err(|_| Error::NotFound)?;
-    let mut mine = signed_in.memberships().iter();
-    let to = mine.find(|membership| membership.tenant.id == wanted).ok_or(Error::NotFound)?;
-    auth.move_to(&session, &to.tenant.id).await?;
-    auth.moved(&signed_in, &to.tenant.id, address).await?;
+    let mut mine = signed_in.memberships().iter().map(|membership| &membership.tenant.id);
+    let tenant = mine.find(|id| **id == wanted).ok_or(Error::NotFound)?;
+    auth.move_to(&session, tenant).await?;
     Ok(redirect("/").into_response())
-}
-
-#[derive(Template)]
-#[template(path = "tenants/settings.html")]
-struct SettingsPage {
-    page: Page,
-    /// What the fields hold: what is kept, or what was typed and could not be.
-    typed: Settings,
-    zones: Vec<String>,
-}
-
-/// What a tenant says about itself.
-#[derive(Clone, Deserialize)]
-struct Settings {
-    name: String,
-    language: String,
-    time_zone: String,
-}
-
-impl Settings {
-    fn of(tenant: &Tenant) -> Self {
-        Self {
-            name: tenant.name.clone(),
-            language: tenant.language.code().to_owned(),
-            time_zone: tenant.time_zone.iana_name().unwrap_or("UTC").to_owned(),
-        }
-    }
-
-    /// The name, the language and the zone, or each field that cannot be.
-    fn check(&self) -> Result<(String, Language, String), Vec<FieldError>> {
-        let name = words(&self.name);
-        let language = Language::ALL.into_iter().find(|language| language.code() == self.language);
-        let zone = i18n::zone(&self.time_zone);
-        if let (Some(name), Some(language), Some(zone)) = (&name, language, &zone) {
-            return Ok((name.clone(), language, zone.clone()));
-        }
-        let wrong = [
-            ("name", "tenants-name-wrong", name.is_none()),
-            ("language", "web-language-unknown", language.is_none()),
-            ("time_zone", "auth-zone-wrong", zone.is_none()),
-        ];
-        let wrong = wrong.into_iter().filter(|(.., is_wrong)| *is_wrong);
-        Err(wrong.map(|(field, key, _)| FieldError::new(field, key)).collect())
-    }
-
-    fn as_json(&self) -> Value {
-        json!({ "name": self.name, "language": self.language, "time_zone": self.time_zone })
-    }
-}
-
-async fn show_settings(page: Page, manager: Manager) -> Html<SettingsPage> {
-    let typed = Settings::of(&manager.tenant);
-    Html(SettingsPage { page, zones: i18n::zones_with(&typed.time_zone), typed })
-}
-
-async fn keep_settings(
-    page: Page,
-    State(auth): State<Auth>,
-    manager: Manager,
-    ClientAddress(address): ClientAddress,
-    Form(typed): Form<Settings>,
-) -> Result<Response> {
-    let (name, language, zone) = match typed.check() {
-        Ok(checked) => checked,
-        Err(errors) => {
-            let zones = i18n::zones_with(&typed.time_zone);
-            let again = SettingsPage { page: page.with_errors(errors), typed, zones };
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(again)).into_response());
-        }
-    };
-    let before = Settings::of(&manager.tenant).as_json();
-    let after = json!({ "name": name, "language": language.code(), "time_zone": zone });
-    if before != after {
-        let actor = Actor::User(manager.user.id.as_str().to_owned());
-        let entry = Entry::new(actor, "tenant.changed", page.now())
-            .tenant(manager.tenant.id.as_str())
-            .object(manager.tenant.id.as_str())
-            .change(Some(before), Some(after))
-            .address(address.to_string());
-        let mut tx = auth.db.write().await?;
-        store::describe(&mut tx, &manager.tenant.id, &name, language, &zone).await?;
-        audit::record(&mut tx, &entry).await?;
-        tx.commit().await?;
-    }
-    Ok(redirect("/settings").flash(Flash::success("tenants-saved")).into_response())
 }

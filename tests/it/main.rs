@@ -6,27 +6,18 @@
 mod support;
 
 mod access;
-mod api;
 mod audit;
 mod auth;
 mod checkout;
 mod contract;
 mod convergence;
 mod db;
-mod dunning;
 mod group_commit;
 mod house;
-mod life;
 mod mail;
-mod members;
-mod notices;
-mod ops;
 mod pages;
-mod reconcile;
-mod replay;
 mod sandbox;
 mod sessions;
-mod staff;
 mod stripe;
 mod usage;
 mod web;

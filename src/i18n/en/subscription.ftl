@@ -26,7 +26,6 @@ subscription-expires = Expires { $expiry }
 subscription-has-run-out = Expired { $expiry }: the next payment will fail.
 subscription-no-payment-method = Nothing is on file.
 subscription-no-such-task = There is no such task in the customer portal.
-subscription-soon = What you changed at Stripe appears here in a moment.
 subscription-nothing-yet = There is nothing to manage yet: your company has not subscribed.
 
 subscription-active = Active

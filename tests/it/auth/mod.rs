@@ -2,7 +2,5 @@
 
 mod account;
 mod commands;
-mod links;
-mod password;
 mod permissions;
 mod sign_in;
