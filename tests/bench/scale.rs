@@ -27,7 +27,7 @@ const ROUNDS: usize = 20;
 /// Pages of a tenant.
 const PAGES: [&str; 5] = ["/", "/plans", "/usage", "/invoices", "/invoices?status=open"];
 /// Pages of the staff.
-const STAFF_PAGES: [&str; 3] = ["/staff", "/staff/tenants", "/staff/tenants?q=company"];
+const STAFF_PAGES: [&str; 3] = ["/staff/dunning", "/staff/mails", "/staff/audit"];
 
 /// Fills both, and reports the 95th percentile of each page.
 pub(crate) async fn run(folder: &Path) {

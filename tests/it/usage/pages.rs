@@ -68,6 +68,22 @@ both_databases! {
         page.expect(StatusCode::OK).shows(&["Uso", "de 3500", "Por encima del límite", "3,00\u{a0}€ por 1.000.000"]);
     }
 
+    async fn the_overview_names_what_is_nearest_to_its_limit_first(portal: Portal) {
+        let norte = portal.tenant("Norte").await;
+        let sur = portal.tenant("Sur").await;
+        let limits = [("messages", hard(1_000)), ("conversations", soft(10)), ("users", hard(4)), ("storage_mb", hard(100)), ("chatbots", hard(2))];
+        portal.subscribe(&norte, 20, &limits).await;
+        portal.days(&norte, "messages", &[250]).await;
+        portal.report(&norte.id, vec![more("conversations", 25, "c"), level("users", 3, "u"), level("storage_mb", 7, "s")]).await;
+        portal.report(&sur.id, vec![level("storage_mb", 100, "s")]).await;
+        let page = portal.signed_in(&portal.user("Ana", &[(&norte, Role::Supervisor)]).await).await.get("/").await;
+        let page = page.expect(StatusCode::OK).shows(&["25 of 10</span>", "3 of 4</span>", "250 of 1,000</span>", "7 of 100</span>", "value=\"10000\"", "value=\"7500\""]);
+        let order = ["conversations", "users", "messages", "storage_mb"];
+        let places: Vec<_> = order.map(|metric| page.body.find(&format!("href=\"/usage/{metric}\""))).to_vec();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+        assert!(!page.body.contains("/usage/chatbots"), "only the nearest four");
+    }
+
     async fn one_metric_has_a_chart_with_words_a_table_and_its_periods(portal: Portal) {
         let norte = portal.tenant("Norte").await;
         portal.subscribe(&norte, 10, &[("messages", hard(4_000)), ("users", hard(9))]).await;
