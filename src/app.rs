@@ -14,10 +14,11 @@ use crate::error::Error;
 use crate::stripe::Stripe;
 use crate::web::health;
 use crate::webhooks::Inbox;
+use crate::webhooks::secrets::Keyring;
 use crate::worker::Bell;
 use crate::{
-    audit, auth, cancel, catalog, change, checkout, dunning, invoices, mail, subscription, tenants, usage,
-    web, webhooks,
+    api, audit, auth, cancel, catalog, change, checkout, details, dunning, invoices, mail, members,
+    reconcile, staff, subscription, tenants, usage, web, webhooks,
 };
 
 /// The running portal. Cloning is cheap.
@@ -40,10 +41,14 @@ pub struct Parts {
     pub auth: auth::Auth,
     /// Where Stripe's events are kept.
     pub inbox: Inbox,
+    /// What their deliveries are signed with.
+    pub secrets: Keyring,
     /// Wakes the background work.
     pub bell: Bell,
     /// The way in for what tenants use.
     pub usage: usage::Gate,
+    /// What the API keeps between calls.
+    pub api: api::Api,
 }
 
 impl Deref for App {
@@ -59,7 +64,9 @@ impl App {
     pub fn new(db: Db, clock: Clock, stripe: Stripe, config: Config, catalog: Catalog) -> Self {
         let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
         let inbox = Inbox::open(db.clone());
+        let secrets = Keyring::new(db.clone(), stripe.clone(), config.webhook_secrets.clone());
         let usage = usage::Gate::start(db.clone(), &catalog);
+        let api = api::Api::new(&stripe, api::Rates::default());
         Self(Arc::new(Parts {
             db,
             clock,
@@ -68,8 +75,10 @@ impl App {
             catalog,
             auth,
             inbox,
+            secrets,
             bell: Bell::default(),
             usage,
+            api,
         }))
     }
 }
@@ -90,16 +99,22 @@ pub fn pages() -> Router<App> {
     Router::new()
         .merge(auth::web::router())
         .merge(tenants::web::router())
+        .merge(members::web::router())
         .merge(catalog::web::router())
         .merge(cancel::router())
         .merge(change::router())
         .merge(checkout::router())
+        .merge(details::router())
         .merge(subscription::web::router())
         .merge(invoices::web::router())
         .merge(usage::web::router())
         .merge(mail::web::router())
         .merge(audit::web::router())
         .merge(dunning::web::router())
+        .merge(staff::router())
+        .merge(reconcile::web::router())
+        .merge(webhooks::web::pages())
+        .merge(api::web::router())
 }
 
 /// Pages with everything around them. What needs no session stands outside of its layer.
@@ -108,6 +123,7 @@ pub fn furnish(app: App, pages: Router<App>) -> Router {
     let routes = pages
         .fallback(nowhere)
         .layer(app.auth.session_layer())
+        .merge(api::router(&app))
         .merge(webhooks::web::router())
         .merge(health::router(ready));
     web::furnish(routes, Arc::clone(&app.config.site)).with_state(app)

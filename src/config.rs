@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use url::Url;
 
+use crate::api::{HostTokens, Jwks};
 use crate::catalog::policy::{Catalog, CatalogError};
 use crate::clock::Clock;
 use crate::mail;
@@ -52,10 +53,13 @@ pub struct WebArgs {
     /// The address to listen on
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Where Prometheus reads metrics, on an address of their own [default: nowhere]
+    #[arg(long, env = "METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
     /// What browsers see; decides https cookies and links
     #[arg(long, env = "PUBLIC_URL", default_value = "http://127.0.0.1:8080")]
     pub public_url: Url,
-    /// Signing secrets of the webhook endpoint (`whsec_…`), with commas: two while one replaces the other
+    /// Signing secrets of the webhook endpoint (`whsec_…`), with commas, beside those that `setup` stored
     #[arg(long, env = "STRIPE_WEBHOOK_SECRETS", value_delimiter = ',', hide_env_values = true)]
     pub stripe_webhook_secrets: Vec<String>,
     /// A file that holds the signing secrets, with commas or on lines
@@ -76,6 +80,27 @@ pub struct WebArgs {
     /// The address of your support, shown where a page can do no more
     #[arg(long, env = "SUPPORT_EMAIL")]
     pub support_email: Option<String>,
+    #[command(flatten)]
+    /// Tokens of the host application.
+    pub host: HostArgs,
+}
+
+/// Tokens that the host application signs for its users, to call the API with.
+#[derive(Args, Clone, Debug)]
+pub struct HostArgs {
+    /// The secret that the host application signs its users' tokens with (HS256), 32 bytes or more [default: no tokens]
+    #[arg(long, env = "HOST_JWT_SECRET", hide_env_values = true, conflicts_with = "host_jwt_jwks")]
+    pub host_jwt_secret: Option<String>,
+    /// The host application's public keys (RS256, ES256, EdDSA) as a JWK set: a file or an https address, read again when a
+    /// token names a key that is not in it [default: no tokens]
+    #[arg(long, env = "HOST_JWT_JWKS")]
+    pub host_jwt_jwks: Option<String>,
+    /// What the tokens' `iss` must be; required with a secret or keys
+    #[arg(long, env = "HOST_JWT_ISSUER")]
+    pub host_jwt_issuer: Option<String>,
+    /// What the tokens' `aud` must hold; required with a secret or keys
+    #[arg(long, env = "HOST_JWT_AUDIENCE")]
+    pub host_jwt_audience: Option<String>,
 }
 
 /// What is logged, and how.
@@ -103,12 +128,14 @@ pub enum LogFormat {
 pub struct Config {
     /// The site as browsers see it.
     pub site: Arc<Site>,
-    /// The signing secrets of the webhook endpoint: never empty.
+    /// The signing secrets of the webhook endpoint that the configuration names; others are stored by `setup`.
     pub webhook_secrets: WebhookSecrets,
     /// Whether the key moves real money: events of the other mode are not ours.
     pub livemode: bool,
     /// How mails go out.
     pub mail: mail::Settings,
+    /// What tokens of the host application's users are held against; none: only keys open the API.
+    pub host_tokens: Option<HostTokens>,
 }
 
 /// Signing secrets, never printed.
@@ -121,17 +148,22 @@ impl WebhookSecrets {
     /// # Errors
     /// There is none: without one, nothing that says it comes from Stripe can be believed. Or one can be none of Stripe's.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
-        let secrets: Vec<_> = secrets
+        let secrets = Self::beside_stored(secrets)?;
+        if secrets.0.is_empty() { Err(ConfigError::Missing(Missing::WebhookSecrets)) } else { Ok(secrets) }
+    }
+
+    /// The secrets, which may be none where there are others in the database; blank ones are left out.
+    ///
+    /// # Errors
+    /// One can be none of Stripe's.
+    pub fn beside_stored(secrets: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+        let secrets: Result<Vec<_>, _> = secrets
             .into_iter()
             .map(|secret| secret.trim().to_owned())
             .filter(|secret| !secret.is_empty())
             .map(|secret| secret.parse().map_err(|problem: NotASecret| invalid(problem)))
-            .collect::<Result<_, _>>()?;
-        if secrets.is_empty() {
-            Err(ConfigError::Missing(Missing::WebhookSecrets))
-        } else {
-            Ok(Self(secrets))
-        }
+            .collect();
+        Ok(Self(secrets?))
     }
 
     /// The secrets themselves: for checking a signature alone.
@@ -167,8 +199,9 @@ impl fmt::Display for Missing {
                  sk_test_… while you try things out). It can also come from a file: STRIPE_SECRET_KEY_FILE."
             }
             Self::WebhookSecrets => {
-                "STRIPE_WEBHOOK_SECRETS is missing: the signing secret (whsec_…) of the webhook endpoint that points to \
-                 this portal; `billing-portal setup` makes one. It can also come from a file: STRIPE_WEBHOOK_SECRETS_FILE."
+                "There is no signing secret (whsec_…) of a webhook endpoint that points to this portal: without one, nothing that \
+                 says it comes from Stripe can be believed. `billing-portal setup`, with the same key and database, makes an \
+                 endpoint and stores its secret; or set STRIPE_WEBHOOK_SECRETS, or STRIPE_WEBHOOK_SECRETS_FILE."
             }
         })
     }
@@ -262,10 +295,45 @@ impl WebArgs {
         site.support_email = self.support_email.clone();
         Ok(Config {
             site: Arc::new(site),
-            webhook_secrets: WebhookSecrets::new(secrets)?,
+            webhook_secrets: WebhookSecrets::beside_stored(secrets)?,
             livemode,
             mail: self.mail()?,
+            host_tokens: self.host.resolve()?,
         })
+    }
+}
+
+impl HostArgs {
+    /// What tokens are held against, if there are to be any.
+    ///
+    /// # Errors
+    /// The secret is too short, the keys are nowhere, or issuer or audience is missing: a token for somebody else would open
+    /// the door.
+    pub fn resolve(&self) -> Result<Option<HostTokens>, ConfigError> {
+        let given = |text: &Option<String>| {
+            text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let wrong = |name, problem: String| ConfigError::Value { name, problem };
+        let (secret, set) = (given(&self.host_jwt_secret), given(&self.host_jwt_jwks));
+        if secret.is_none() && set.is_none() {
+            return Ok(None);
+        }
+        let required = |name, text: &Option<String>| {
+            given(text).ok_or_else(|| {
+                wrong(name, "is required where the host application's tokens are taken".into())
+            })
+        };
+        let issuer = required("HOST_JWT_ISSUER", &self.host_jwt_issuer)?;
+        let audience = required("HOST_JWT_AUDIENCE", &self.host_jwt_audience)?;
+        if let Some(secret) = secret {
+            let tokens = HostTokens::by_secret(secret.as_bytes(), issuer, audience);
+            return tokens.map(Some).map_err(|short| wrong("HOST_JWT_SECRET", short.to_string()));
+        }
+        let set = set.unwrap_or_default();
+        let jwks = |problem: String| wrong("HOST_JWT_JWKS", format!("{set} {problem}"));
+        let source = set.parse().map_err(|error: crate::api::NotASource| jwks(error.to_string()))?;
+        let keys = Jwks::new(source).map_err(|error| jwks(format!("cannot be used: {error}")))?;
+        Ok(Some(HostTokens::by_set(keys, issuer, audience)))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
 use crate::i18n::{Arg, Value};
 use crate::money::MoneyError;
@@ -60,6 +60,9 @@ pub enum Error {
         /// What to do instead.
         way_on: Option<WayOn>,
     },
+    /// The API says no, in its own words for a developer.
+    #[error("refused: {}", .0.code)]
+    Refused(Box<Refusal>),
     /// Too often.
     #[error("too many requests")]
     TooManyRequests {
@@ -84,6 +87,55 @@ pub enum Error {
     /// A fault of ours.
     #[error("internal error")]
     Internal(#[source] Cause),
+}
+
+/// What the API answers where the general words of an [`Error`] would leave a program in the dark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// The word that programs tell it apart by: it never changes.
+    pub code: &'static str,
+    /// Words for a developer, in English.
+    pub words: String,
+    /// What programs may want to know beside the code.
+    pub details: serde_json::Value,
+    /// Seconds until another try makes sense.
+    pub retry_after: Option<u64>,
+    /// What the header `WWW-Authenticate` says.
+    pub challenge: Option<HeaderValue>,
+}
+
+impl Refusal {
+    /// A refusal without details.
+    pub fn new(status: StatusCode, code: &'static str, words: impl Into<String>) -> Self {
+        let details = serde_json::Value::Object(serde_json::Map::new());
+        Self { status, code, words: words.into(), details, retry_after: None, challenge: None }
+    }
+
+    /// With details, an object.
+    #[must_use]
+    pub fn details(self, details: serde_json::Value) -> Self {
+        Self { details, ..self }
+    }
+
+    /// Worth another try after so many seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// With a challenge to bring a credential.
+    #[must_use]
+    pub fn challenge(self, challenge: HeaderValue) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
 }
 
 /// A field that cannot be accepted.
@@ -181,8 +233,9 @@ impl Error {
     }
 
     /// The status of the answer.
-    pub const fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
+            Self::Refused(refusal) => refusal.status,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
@@ -200,8 +253,9 @@ impl Error {
     }
 
     /// The word that programs tell errors apart by.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
+            Self::Refused(refusal) => refusal.code,
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::SignInRequired { .. } => "unauthorized",
@@ -227,7 +281,7 @@ impl Error {
             Self::StripeUnavailable { request_id } => {
                 tracing::warn!(stripe_request_id = request_id, "Stripe is unavailable");
             }
-            Self::Forged(_) | Self::Unreadable(_) | Self::Forbidden => {
+            Self::Forged(_) | Self::Unreadable(_) | Self::Forbidden | Self::Refused(_) => {
                 tracing::info!(refusal = %self, "refused");
             }
             _ => tracing::debug!(refusal = %self, "refused"),
@@ -284,8 +338,20 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         self.log();
         let mut response = self.status().into_response();
-        if let Self::TooManyRequests { retry_after } = self {
-            response.headers_mut().insert(http::header::RETRY_AFTER, retry_after.into());
+        let headers = response.headers_mut();
+        match &self {
+            Self::TooManyRequests { retry_after } => {
+                headers.insert(header::RETRY_AFTER, (*retry_after).into());
+            }
+            Self::Refused(refusal) => {
+                if let Some(seconds) = refusal.retry_after {
+                    headers.insert(header::RETRY_AFTER, seconds.into());
+                }
+                if let Some(challenge) = &refusal.challenge {
+                    headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+                }
+            }
+            _ => {}
         }
         response.extensions_mut().insert(Arc::new(self));
         response

@@ -19,3 +19,9 @@ pub fn random_text() -> String {
     text.push(char::from(ALPHABET[usize::from((bits & 7) as u8)]));
     text
 }
+
+/// 160 bits of randomness as 32 letters and digits: a secret that a program keeps.
+pub fn secret_text() -> String {
+    let bytes: [u8; 32] = rand::random();
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect()
+}

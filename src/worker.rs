@@ -12,7 +12,7 @@ use crate::db::Db;
 use crate::id;
 use crate::stripe::Stripe;
 use crate::webhooks::Inbox;
-use crate::{audit, dunning, mail, sync, usage, webhooks};
+use crate::{audit, auth, dunning, mail, notices, reconcile, staff, sync, usage, webhooks};
 
 /// How often the loop looks for what has fallen due by itself.
 const TICK: Duration = Duration::from_secs(1);
@@ -21,7 +21,10 @@ const TICK: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_secs(20);
 
 /// How often, in seconds of the world's time, Stripe is asked for events that it could not deliver.
-const RECOVERY: i64 = 3600;
+const RECOVERY: i64 = 600;
+
+/// How often a process looks for alarms that another has raised.
+const BOARD: Duration = Duration::from_secs(10);
 
 /// Wakes the work when something has come in. Cloning is cheap; all clones are one bell.
 #[derive(Clone, Debug, Default)]
@@ -74,13 +77,54 @@ impl From<App> for Tools {
     }
 }
 
-/// Works until `halted` says so; what is begun is finished. A step that fails is logged and tried again at the next tick.
-pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
+/// Works until `halted` says so; what is begun is finished. A step that fails is logged and tried again at the next tick; work that
+/// panics is begun again, so that a portal which answers also works.
+pub async fn run(tools: impl Into<Tools>, halted: watch::Receiver<bool>) {
     let tools = tools.into();
     let mut looking = JoinSet::new();
-    looking.spawn(recover(tools.clone(), halted.clone()));
-    looking.spawn(daily(tools.clone(), halted.clone()));
-    let mut beside = tokio::spawn(beside(tools.clone(), halted.clone()));
+    looking.spawn(alive("recovery", &tools, &halted, recover));
+    looking.spawn(alive("daily", &tools, &halted, daily));
+    looking.spawn(alive("reconciliation", &tools, &halted, compare));
+    looking.spawn(alive("alarms", &tools, &halted, board));
+    let mut beside = tokio::spawn(alive("beside", &tools, &halted, beside));
+    alive("events", &tools, &halted, events).await;
+    looking.shutdown().await;
+    if tokio::time::timeout(FAREWELL, &mut beside).await.is_err() {
+        beside.abort();
+    }
+}
+
+/// Work that is begun again where it panicked.
+fn alive<F: Future<Output = ()> + Send + 'static>(
+    name: &'static str,
+    tools: &Tools,
+    halted: &watch::Receiver<bool>,
+    work: impl Fn(Tools, watch::Receiver<bool>) -> F + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
+    let (tools, halted) = (tools.clone(), halted.clone());
+    begun_again(name, TICK, move || work(tools.clone(), halted.clone()))
+}
+
+/// Does a piece of work to its end; where it panics, once more after a pause. Dropped, it takes the work with it.
+async fn begun_again<F>(name: &'static str, pause: Duration, work: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let mut one = JoinSet::new();
+        one.spawn(work());
+        match one.join_next().await {
+            Some(Err(error)) if error.is_panic() => {
+                tracing::error!(work = name, "background work panicked; it is begun again");
+                tokio::time::sleep(pause).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Events first: whenever something came in, and every tick.
+async fn events(tools: Tools, mut halted: watch::Receiver<bool>) {
     while !*halted.borrow() {
         if once(&tools).await > 0 {
             continue;
@@ -90,10 +134,6 @@ pub async fn run(tools: impl Into<Tools>, mut halted: watch::Receiver<bool>) {
             () = tokio::time::sleep(TICK) => {}
             _ = halted.changed() => break,
         }
-    }
-    looking.shutdown().await;
-    if tokio::time::timeout(FAREWELL, &mut beside).await.is_err() {
-        beside.abort();
     }
 }
 
@@ -117,13 +157,24 @@ async fn beside(tools: Tools, mut halted: watch::Receiver<bool>) {
     }
 }
 
-/// One case of a missing payment, one mail and a batch of seals; how much was done.
+/// One case of a missing payment, one announcement, one link that somebody asked for, one mail, a batch of seals and one of figures; how much was done.
 async fn round(app: &App) -> usize {
     let mut done = 0;
     let cases = dunning::work::step(app).await.map(usize::from);
+    let notices = notices::work::step(app).await.map(usize::from);
+    let links = auth::work::step(&app.auth).await.map(usize::from);
     let mails = mail::work::step(app).await.map(usize::from);
     let seals = audit::work::step(&app.db).await.map(|sealed| usize::from(sealed > 0));
-    for (name, result) in [("missing payments", cases), ("mails", mails), ("audit", seals)] {
+    let figures = staff::work::step(&app.db).await;
+    let all = [
+        ("missing payments", cases),
+        ("notices", notices),
+        ("links", links),
+        ("mails", mails),
+        ("audit", seals),
+        ("figures", figures),
+    ];
+    for (name, result) in all {
         match result {
             Ok(count) => done += count,
             Err(error) => tracing::error!(step = name, %error, "a step of background work failed"),
@@ -151,7 +202,8 @@ pub async fn once(tools: &Tools) -> usize {
     done
 }
 
-/// At the start and every hour, in one process of several: takes in what Stripe could not deliver.
+/// At the start and every ten minutes, in one process of several: takes in what Stripe could not deliver, and sees whether
+/// deliveries arrive.
 async fn recover(tools: Tools, halted: watch::Receiver<bool>) {
     let holder = id::random_text();
     while !*halted.borrow() {
@@ -176,5 +228,58 @@ async fn daily(tools: Tools, halted: watch::Receiver<bool>) {
             Err(error) => tracing::warn!(%error, "cannot hold usage against Stripe's; a day later again"),
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// Holds Stripe and the database against each other, when somebody has asked for it and every night, in one process of several.
+async fn compare(tools: Tools, mut halted: watch::Receiver<bool>) {
+    let means = reconcile::work::Means::from(&tools.app);
+    let holder = id::random_text();
+    while !*halted.borrow() {
+        if let Err(error) = reconcile::work::nightly(&means).await {
+            tracing::warn!(%error, "cannot tell whether it is night; looking again later");
+        }
+        let support = tools.app.config.site.support_email.as_deref();
+        if let Err(error) = reconcile::work::checks::pending(&means, support).await {
+            tracing::warn!(%error, "the validation report is made later");
+        }
+        match reconcile::work::step(&means, &holder).await {
+            Ok(reconcile::work::Step::Done) => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "reconciliation stands still; going on later"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = halted.changed() => break,
+        }
+    }
+}
+
+/// Keeps the alarms that staff's pages tell up to date, in each process.
+async fn board(tools: Tools, halted: watch::Receiver<bool>) {
+    while !*halted.borrow() {
+        if let Err(error) = tools.app.config.site.board.look(&tools.db).await {
+            tracing::warn!(%error, "cannot look for alarms; looking again");
+        }
+        tokio::time::sleep(BOARD).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_is_begun_again_until_it_ends_well() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&begun);
+        let work = move || {
+            let nth = count.fetch_add(1, Ordering::SeqCst);
+            async move { assert!(nth >= 2, "the first two times it panics") }
+        };
+        begun_again("test", Duration::ZERO, work).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
     }
 }

@@ -3,6 +3,7 @@
 //! Pages, the JSON API and, through it, the host application ask [`decide`]; nobody decides beside it. It knows no rows and no
 //! clock: what it needs is handed in. Paying is never taken away: who may see billing reaches the way to pay at any level.
 
+pub mod api;
 pub mod store;
 
 use crate::auth::Role;

@@ -9,6 +9,7 @@
 
 pub mod chain;
 pub mod cli;
+pub mod coverage;
 pub mod export;
 pub mod redact;
 mod row;
@@ -52,7 +53,8 @@ impl Actor {
         }
     }
 
-    fn id(&self) -> Option<&str> {
+    /// Their id: the user's, the key's, the event's, the job's name.
+    pub fn id(&self) -> Option<&str> {
         match self {
             Self::User(id) | Self::Key(id) => Some(id),
             Self::Stripe(event) => event.as_deref(),

@@ -2,6 +2,8 @@
 //!
 //! Two nets: names of fields that hold such things, and any run of digits that passes as a card number, wherever it stands.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::Value;
 
 /// What stands where something was taken out.
@@ -17,6 +19,35 @@ const PARTS: [&str; 3] = ["password", "secret", "token"];
 /// Fewest and most digits of a card number.
 const SHORTEST: usize = 13;
 const LONGEST: usize = 19;
+
+/// Lines of the log from which a number was taken out, since the start of the process.
+static TAKEN_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines of the log something was taken out of, since the start of the process.
+pub fn taken_out_of_the_log() -> u64 {
+    TAKEN_OUT.load(Ordering::Relaxed)
+}
+
+/// A writer of log lines that lets no card number through.
+#[derive(Debug)]
+pub struct Clean<W>(pub W);
+
+impl<W: std::io::Write> std::io::Write for Clean<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let clean = std::str::from_utf8(line).ok().and_then(without_card_numbers);
+        match clean {
+            None => self.0.write(line),
+            Some(clean) => {
+                TAKEN_OUT.fetch_add(1, Ordering::Relaxed);
+                self.0.write_all(clean.as_bytes()).map(|()| line.len())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// The value without what must not be kept.
 pub fn redact(value: Value) -> Value {
@@ -187,6 +218,17 @@ mod tests {
         );
         assert_eq!(without_card_numbers("12 4242424242424242"), Some("12 [redacted]".to_owned()));
         assert!(holds_card_number("00004242424242424242424242424242"), "run together");
+    }
+
+    #[test]
+    fn a_line_of_the_log_goes_through_without_its_card_number_and_is_counted() {
+        use std::io::Write as _;
+        let before = taken_out_of_the_log();
+        let mut log = Clean(Vec::new());
+        log.write_all(b"pays with 4242 4242 4242 4242\n").expect("a vector takes everything");
+        log.write_all(b"pays 2900\n").expect("a vector takes everything");
+        assert_eq!(log.0, b"pays with [redacted]\npays 2900\n");
+        assert!(taken_out_of_the_log() > before);
     }
 
     proptest! {

@@ -254,7 +254,9 @@ pub struct Coverage {
     pub missing: i64,
 }
 
-/// Computes, table by table, whether every row that stands for a change of state has an entry that tells of it.
+/// Computes, table by table, whether every row that stands for a change of state has an entry that tells of it: the audit covers
+/// everything where no line has a `missing` above 0. For the validation report: `sum(rows - missing) / sum(rows)` is the coverage
+/// in numbers. It reads whole tables, and is for a nightly job or a command, not for a page.
 ///
 /// # Errors
 /// See [`record`].

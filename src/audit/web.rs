@@ -9,8 +9,6 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body_util::channel::Channel;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::export::Form;
@@ -54,19 +52,14 @@ struct Asked {
 
 impl Asked {
     /// Days are those of the reader's time zone; what is no day filters nothing.
-    fn filter(&self, tenant: &str, zone: &TimeZone) -> Filter {
-        let begin = |text: &str, days: i64| -> Option<i64> {
-            let day: Date = text.parse().ok()?;
-            let day = day.checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
-            Some(day.to_zoned(zone.clone()).ok()?.timestamp().as_second())
-        };
+    fn filter(&self, tenant: &str, page: &Page) -> Filter {
         Filter {
             tenant: tenant.to_owned(),
             action: self.action.trim().to_owned(),
             actor: self.actor.clone(),
             object: self.object.trim().to_owned(),
-            from: begin(&self.from, 0),
-            until: begin(&self.to, 1),
+            from: page.day_begins(&self.from, 0),
+            until: page.day_begins(&self.to, 1),
             after: self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned()))),
         }
     }
@@ -134,7 +127,7 @@ async fn own(
     Query(mut asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
     asked.tenant.clear();
-    let filter = asked.filter(manager.tenant.id.as_str(), &page.time_zone());
+    let filter = asked.filter(manager.tenant.id.as_str(), &page);
     list(page, &app, asked, &filter, "/audit").await
 }
 
@@ -144,7 +137,7 @@ async fn all(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
-    let filter = asked.filter(&asked.tenant, &page.time_zone());
+    let filter = asked.filter(&asked.tenant, &page);
     list(page, &app, asked, &filter, "/staff/audit").await
 }
 
@@ -169,7 +162,7 @@ async fn own_csv(
     manager: Manager,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page.time_zone()), Form::Csv)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Csv)
 }
 
 async fn own_jsonl(
@@ -178,7 +171,7 @@ async fn own_jsonl(
     manager: Manager,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page.time_zone()), Form::Jsonl)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Jsonl)
 }
 
 async fn all_csv(
@@ -187,7 +180,7 @@ async fn all_csv(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page.time_zone()), Form::Csv)
+    file(&app.db, asked.filter(&asked.tenant, &page), Form::Csv)
 }
 
 async fn all_jsonl(
@@ -196,7 +189,7 @@ async fn all_jsonl(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page.time_zone()), Form::Jsonl)
+    file(&app.db, asked.filter(&asked.tenant, &page), Form::Jsonl)
 }
 
 /// A file that is written while it is being read: however many entries there are, a thousand of them are in memory.

@@ -1,4 +1,8 @@
-//! `user create` and `user list`.
+//! `user create`, `user list` and `sign-in-link create`.
+
+mod link;
+
+pub use link::SignInLink;
 
 use std::io::{BufRead, Write};
 

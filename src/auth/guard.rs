@@ -3,6 +3,7 @@
 //! Each is found once per request, by the session (from memory, as a rule) and one query for the user with all their tenants.
 //! A role that was taken away is gone with the next request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -12,15 +13,17 @@ use time::Duration;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
+use super::behalf::Behalf;
 use super::hasher::Hasher;
 use super::{Identity, Membership, Role, User, UserId, store};
+use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::db::{Db, SessionStore};
 use crate::dunning;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, WayOn};
 use crate::tenants::{Tenant, TenantId};
 use crate::web::cookies::{self, Kind};
-use crate::web::{Notice, Person, TenantChoice, Visit};
+use crate::web::{ActingFor, ClientAddress, Notice, Person, TenantChoice, Visit};
 
 /// The names of what a session holds.
 const USER: &str = "user_id";
@@ -122,6 +125,11 @@ impl Auth {
         let Some(user) = session.get::<String>(USER).await.map_err(unavailable)? else { return Ok(None) };
         let chosen: Option<String> = session.get(TENANT).await.map_err(unavailable)?;
         let identity = store::identity(&mut self.db.read().await?, &user).await?;
+        if let Some(staff) = identity.as_ref().filter(|identity| identity.user.staff)
+            && let Some(acting) = self.through(session, staff).await?
+        {
+            return Ok(Some(acting));
+        }
         Ok(identity.map(|identity| {
             let chosen = chosen.and_then(|id| id.parse().ok());
             SignedIn::new(identity, chosen.as_ref())
@@ -132,25 +140,31 @@ impl Auth {
 /// Where a sign-in came from, for the list of a user's sessions.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    address: String,
+    /// The client's.
+    pub address: IpAddr,
     agent: String,
 }
 
 impl Origin {
     /// The client's address, and what its browser says it is: 200 characters of that, none of them a control character.
-    pub fn new(address: std::net::IpAddr, agent: Option<&http::HeaderValue>) -> Self {
+    pub fn new(address: IpAddr, agent: Option<&http::HeaderValue>) -> Self {
         let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
         let agent = agent.chars().filter(|c| !c.is_control()).take(200).collect();
-        Self { address: address.to_string(), agent }
+        Self { address, agent }
     }
+}
 
-    pub(super) fn address(&self) -> &str {
-        &self.address
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
+        Ok(Self::new(address, parts.headers.get(http::header::USER_AGENT)))
     }
 }
 
 /// A session whose store failed. What the store says is for the log.
-fn unavailable(error: tower_sessions::session::Error) -> Error {
+pub(super) fn unavailable(error: tower_sessions::session::Error) -> Error {
     Error::Unavailable(error.into())
 }
 
@@ -164,6 +178,8 @@ pub struct SignedIn {
     identity: Arc<Identity>,
     /// The tenant whose pages are shown and the user's role in it; nothing for who belongs to none.
     pub at: Option<Membership>,
+    /// Whom they act as, where they are of the staff and do.
+    behalf: Option<Arc<Behalf>>,
 }
 
 /// Somebody who may see the billing of the current tenant: owner, admin, supervisor.
@@ -188,6 +204,13 @@ pub struct Manager {
     pub role: Role,
 }
 
+impl Manager {
+    /// Who they are, in the audit.
+    pub fn actor(&self) -> Actor {
+        Actor::User(self.user.id.as_str().to_owned())
+    }
+}
+
 /// Somebody of the operator's staff, whatever their tenants.
 #[derive(Clone, Debug)]
 pub struct Staff {
@@ -199,7 +222,17 @@ impl SignedIn {
     /// A user at the tenant that was chosen, or at the one they see first.
     pub(super) fn new(identity: Identity, chosen: Option<&TenantId>) -> Self {
         let at = identity.current(chosen).cloned();
-        Self { identity: Arc::new(identity), at }
+        Self { identity: Arc::new(identity), at, behalf: None }
+    }
+
+    /// The same, acting for somebody.
+    pub(super) fn acting(self, behalf: Behalf) -> Self {
+        Self { behalf: Some(Arc::new(behalf)), ..self }
+    }
+
+    /// Whom they act as.
+    pub fn behalf(&self) -> Option<&Behalf> {
+        self.behalf.as_deref()
     }
 
     /// Who.
@@ -233,6 +266,11 @@ impl SignedIn {
             language: user.language,
             time_zone: user.time_zone.clone().or_else(|| Some(here?.tenant.time_zone.clone())),
             notice: None,
+            acting: self.behalf().map(|behalf| ActingFor {
+                name: behalf.name.clone(),
+                until: behalf.until,
+                changes: behalf.changes,
+            }),
         }
     }
 }
@@ -263,6 +301,9 @@ where
             }
         }
         parts.extensions.insert(visitor.clone());
+        if let Some(signed_in) = &visitor.0 {
+            Auth::from_ref(state).admit(signed_in, parts).await?;
+        }
         Ok(visitor)
     }
 }
@@ -317,6 +358,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let signed_in = SignedIn::from_request_parts(parts, state).await?;
         let user = signed_in.user();
+        if signed_in.behalf().is_some() && !parts.method.is_safe() {
+            let way_on = Some(WayOn::new("/staff/behalf", "staff-behalf-options"));
+            return Err(Error::Conflict { reason: "staff-behalf-first-end", way_on });
+        }
         // To others the pages of the staff do not exist.
         if user.staff { Ok(Self { user: user.clone() }) } else { Err(Error::NotFound) }
     }

@@ -5,14 +5,22 @@
 //! was refused.
 
 mod account;
+pub mod api;
+mod behalf;
 pub mod cli;
+pub(crate) mod counting;
 mod device;
 mod guard;
 mod hasher;
+pub mod link;
+mod mint;
+mod one_time;
 mod password;
-mod sign_in;
+pub(crate) mod reset;
+pub(crate) mod sign_in;
 pub mod store;
 mod throttle;
+pub(crate) mod token;
 pub mod web;
 pub mod work;
 
@@ -23,11 +31,14 @@ use jiff::tz::TimeZone;
 use crate::i18n::Language;
 use crate::tenants::{Tenant, TenantId};
 
+pub use behalf::Behalf;
 pub use device::Device;
 pub use guard::{Auth, Manager, Origin, Reader, SignedIn, Staff, Visitor};
 pub use hasher::{Hasher, Verdict};
+pub use mint::Asker;
 pub use password::{Password, PasswordFault};
 pub use throttle::{Attempts, Limit, Refused};
+pub use token::Token;
 
 /// The id of a user: ours, `usr_…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

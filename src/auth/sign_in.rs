@@ -2,19 +2,19 @@
 
 use std::net::IpAddr;
 
-use sha2::{Digest as _, Sha256};
 use tower_sessions::Session;
 
+use super::counting::{Count, admit, forgive};
 use super::hasher::Verdict;
 use super::throttle::{Limit, Refused};
 use super::{Auth, Email, Origin, SignedIn, UserId, store};
 use crate::audit::{self, Actor, Entry};
-use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::tenants::TenantId;
 
 /// What came of a try.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// It was this user.
     Welcome(UserId),
     /// It was nobody, or not their password.
@@ -23,36 +23,10 @@ pub(super) enum Outcome {
     Refused(Refused),
 }
 
-/// The keys that a try is counted under.
-struct Keys {
-    account: String,
-    address: String,
-}
-
-impl Keys {
-    /// Of an account at home its own count, which no stranger elsewhere can fill.
-    fn new(email: &str, address: IpAddr, at_home: bool) -> Self {
-        use std::fmt::Write as _;
-        let mut account = "account:".to_owned();
-        for byte in Sha256::digest(email) {
-            let _ = write!(account, "{byte:02x}");
-        }
-        if at_home {
-            let _ = write!(account, "@{address}");
-        }
-        Self { account, address: format!("address:{}", network(address)) }
-    }
-}
-
-/// The address, or of a version 6 one the network that its owner has all addresses of.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(whole) => {
-            let [a, b, c, d, ..] = whole.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
+/// What a try is counted under. Of an account at home its own count, which no stranger elsewhere can fill.
+fn counts(email: &str, address: IpAddr, at_home: bool) -> [Count; 2] {
+    let account = Count::of_email("account", email, Limit::Account);
+    [if at_home { account.at(address) } else { account }, Count::of_address("address", address)]
 }
 
 impl Auth {
@@ -60,7 +34,21 @@ impl Auth {
     ///
     /// # Errors
     /// When the database does not answer, or too many passwords are waiting to be checked.
-    pub(super) async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> Result<Outcome> {
+    pub(crate) async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> Result<Outcome> {
+        self.check(email, password, address, "session.refused").await
+    }
+
+    /// Whether an account has a password, with a try counted. A wrong one is written down as `refusal`.
+    ///
+    /// # Errors
+    /// As [`sign_in`](Self::sign_in).
+    pub(super) async fn check(
+        &self,
+        email: &str,
+        password: &str,
+        address: IpAddr,
+        refusal: &'static str,
+    ) -> Result<Outcome> {
         let typed = email.trim().to_lowercase();
         let email = typed.parse::<Email>().ok();
         let now = self.clock.wall().as_second();
@@ -68,8 +56,8 @@ impl Auth {
         let known = store::credentials(&mut tx, email.as_ref().map_or("", Email::as_str)).await?;
         let user = known.as_ref().map(|(user, _)| user);
         let at_home = store::is_at_home(&mut tx, user, &address.to_string(), now).await?;
-        let keys = Keys::new(&typed, address, at_home);
-        if let Err(refused) = admit(&mut tx, &keys, now).await? {
+        let counts = counts(&typed, address, at_home);
+        if let Err(refused) = admit(&mut tx, &counts, now).await? {
             return Ok(Outcome::Refused(refused));
         }
         tx.commit().await?;
@@ -78,14 +66,14 @@ impl Auth {
         let mut tx = self.db.write().await?;
         let outcome = match (user, verdict) {
             (Some(user), verdict @ (Verdict::Right | Verdict::Outdated(_))) => {
-                forgive(&mut tx, &keys).await?;
+                forgive(&mut tx, &counts).await?;
                 if let (Verdict::Outdated(new), Some(old)) = (verdict, hash) {
                     store::replace_hash(&mut tx, &user, &old, &new).await?;
                 }
                 Outcome::Welcome(user)
             }
             (user, _) => {
-                let mut entry = Entry::new(Actor::Visitor, "session.refused", self.clock.now());
+                let mut entry = Entry::new(Actor::Visitor, refusal, self.clock.now());
                 entry.object = user.map(|user| user.as_str().to_owned());
                 audit::record(&mut tx, &entry.address(address.to_string())).await?;
                 Outcome::Wrong
@@ -102,10 +90,24 @@ impl Auth {
     /// # Errors
     /// When the database does not answer, or the user is gone.
     pub async fn welcome(&self, session: &Session, user: &UserId, from: &Origin) -> Result<SignedIn> {
+        self.welcome_at(session, user, None, from).await
+    }
+
+    /// The same at this tenant, if they belong to it.
+    ///
+    /// # Errors
+    /// As [`welcome`](Self::welcome).
+    pub async fn welcome_at(
+        &self,
+        session: &Session,
+        user: &UserId,
+        tenant: Option<&TenantId>,
+        from: &Origin,
+    ) -> Result<SignedIn> {
         let mut tx = self.db.write().await?;
         let identity = store::identity(&mut tx, user.as_str()).await?.ok_or(Error::NotFound)?;
-        let signed_in = SignedIn::new(identity, None);
-        audit::record(&mut tx, &self.entry(&signed_in, "session.started", from.address())).await?;
+        let signed_in = SignedIn::new(identity, tenant);
+        audit::record(&mut tx, &self.entry(&signed_in, "session.started", &from.address.to_string())).await?;
         tx.commit().await?;
         let tenant = signed_in.at.as_ref().map(|here| &here.tenant.id);
         self.start(session, user, tenant, from).await?;
@@ -119,6 +121,18 @@ impl Auth {
     pub(super) async fn farewell(&self, signed_in: &SignedIn, address: IpAddr) -> Result<()> {
         let mut tx = self.db.write().await?;
         audit::record(&mut tx, &self.entry(signed_in, "session.ended", &address.to_string())).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Writes down that somebody has gone on to another of their tenants.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn moved(&self, signed_in: &SignedIn, to: &TenantId, address: IpAddr) -> Result<()> {
+        let mut entry = self.entry(signed_in, "session.moved", &address.to_string());
+        entry.tenant = Some(to.to_string());
+        let mut tx = self.db.write().await?;
+        audit::record(&mut tx, &entry).await?;
         Ok(tx.commit().await?)
     }
 
@@ -139,51 +153,10 @@ impl Auth {
         Ok(tx.commit().await?)
     }
 
-    fn entry(&self, signed_in: &SignedIn, action: &'static str, address: &str) -> Entry {
+    pub(super) fn entry(&self, signed_in: &SignedIn, action: &'static str, address: &str) -> Entry {
         let user = signed_in.user().id.as_str().to_owned();
         let mut entry = Entry::new(Actor::User(user), action, self.clock.now()).address(address);
         entry.tenant = signed_in.at.as_ref().map(|here| here.tenant.id.to_string());
         entry
-    }
-}
-
-/// Counts a try under both keys, or under neither.
-async fn admit(tx: &mut Tx, keys: &Keys, now: i64) -> crate::db::Result<Result<(), Refused>> {
-    let account = store::attempts(tx, &keys.account).await?.admit(Limit::Account, now);
-    let address = store::attempts(tx, &keys.address).await?.admit(Limit::Address, now);
-    match (account, address) {
-        (Ok(account), Ok(address)) => {
-            store::keep_attempts(tx, &keys.account, account).await?;
-            store::keep_attempts(tx, &keys.address, address).await?;
-            Ok(Ok(()))
-        }
-        (Err(account), Err(address)) => Ok(Err(Refused { wait: account.wait.max(address.wait) })),
-        (Err(refused), Ok(_)) | (Ok(_), Err(refused)) => Ok(Err(refused)),
-    }
-}
-
-/// Takes back the count of a try that succeeded.
-async fn forgive(tx: &mut Tx, keys: &Keys) -> crate::db::Result<()> {
-    for (key, limit) in [(&keys.account, Limit::Account), (&keys.address, Limit::Address)] {
-        let attempts = store::attempts(tx, key).await?.forgive(limit);
-        store::keep_attempts(tx, key, attempts).await?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_count_names_no_address_of_a_person_and_all_of_a_network() {
-        let of = |address: &str, at_home| {
-            Keys::new("ana@norte.example", address.parse().expect("an address"), at_home)
-        };
-        assert!(!of("192.0.2.1", false).account.contains("ana"));
-        assert_eq!(of("192.0.2.1", false).account, of("192.0.2.2", false).account);
-        assert_ne!(of("192.0.2.1", false).account, of("192.0.2.1", true).account);
-        assert_eq!(of("2001:db8:1:2:3::1", false).address, of("2001:db8:1:2:9::9", false).address);
-        assert_ne!(of("192.0.2.1", false).address, of("192.0.2.2", false).address);
     }
 }

@@ -1,5 +1,7 @@
 //! Rows of users, memberships and sign-in attempts.
 
+pub(crate) mod links;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -97,6 +99,46 @@ pub async fn identity(tx: &mut Tx, user: &str) -> Result<Option<Identity>> {
     Ok(rows.into_iter().next().map(|row| Identity { user: row.user(), memberships }))
 }
 
+/// A user by their id.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn find(tx: &mut Tx, id: &UserId) -> Result<Option<User>> {
+    let row: Option<UserRow> = tx
+        .query(sql!("select id, email, name, staff, language, time_zone from users where id = $1"))
+        .bind(id)
+        .optional()
+        .await?;
+    Ok(row.map(User::from))
+}
+
+/// A user by their address.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn find_by_email(tx: &mut Tx, email: &Email) -> Result<Option<User>> {
+    let row: Option<UserRow> = tx
+        .query(sql!("select id, email, name, staff, language, time_zone from users where email = $1"))
+        .bind(email)
+        .optional()
+        .await?;
+    Ok(row.map(User::from))
+}
+
+/// What a user is in a tenant, if they belong to it.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn role_in(tx: &mut Tx, tenant: &TenantId, user: &UserId) -> Result<Option<Role>> {
+    let role: Option<(Role,)> = tx
+        .query(sql!("select role from memberships where tenant_id = $1 and user_id = $2"))
+        .bind(tenant)
+        .bind(user)
+        .optional()
+        .await?;
+    Ok(role.map(|(role,)| role))
+}
+
 /// What a sign-in needs of the user who says to have an address: the id and the hash of the password, if they have one.
 ///
 /// # Errors
@@ -163,18 +205,19 @@ pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<User>> {
     Ok(rows.into_iter().map(User::from).collect())
 }
 
-/// Puts a new hash in the place of an old one, if that still is the user's.
+/// Puts a new hash in the place of an old one, if that still is the user's; whether it was.
 ///
 /// # Errors
 /// As [`identity`].
-pub async fn replace_hash(tx: &mut Tx, user: &UserId, old: &str, new: &str) -> Result<()> {
-    tx.query(sql!("update users set password_hash = $3 where id = $1 and password_hash = $2"))
+pub async fn replace_hash(tx: &mut Tx, user: &UserId, old: &str, new: &str) -> Result<bool> {
+    let replaced = tx
+        .query(sql!("update users set password_hash = $3 where id = $1 and password_hash = $2"))
         .bind(user)
         .bind(old)
         .bind(new)
         .run()
         .await?;
-    Ok(())
+    Ok(replaced == 1)
 }
 
 /// Whether an account has a live session from an address.
@@ -257,4 +300,48 @@ pub async fn speak(tx: &mut Tx, user: &UserId, language: Language) -> Result<()>
         .run()
         .await?;
     Ok(())
+}
+
+/// Keeps what a user says about themselves.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn describe(
+    tx: &mut Tx,
+    user: &UserId,
+    name: &str,
+    language: Option<Language>,
+    zone: Option<&str>,
+) -> Result<()> {
+    tx.query(sql!("update users set name = $2, language = $3, time_zone = $4 where id = $1"))
+        .bind(user)
+        .bind(name)
+        .bind(language.map(Language::code))
+        .bind(zone)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Gives a user a password, whatever they had.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn set_hash(tx: &mut Tx, user: &UserId, hash: &str) -> Result<()> {
+    tx.query(sql!("update users set password_hash = $2 where id = $1")).bind(user).bind(hash).run().await?;
+    Ok(())
+}
+
+/// Gives a user who has no password their first; whether they had none.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn set_first_hash(tx: &mut Tx, user: &UserId, hash: &str) -> Result<bool> {
+    let set = tx
+        .query(sql!("update users set password_hash = $2 where id = $1 and password_hash is null"))
+        .bind(user)
+        .bind(hash)
+        .run()
+        .await?;
+    Ok(set == 1)
 }

@@ -1,6 +1,6 @@
-//! How often somebody may try to sign in.
+//! How often somebody may try to sign in, or have mails sent.
 //!
-//! Two counts are kept: of tries for an account, which slows who guesses one person's password, and of tries from an address,
+//! Of tries to sign in two counts are kept: of tries for an account, which slows who guesses one person's password, and of tries from an address,
 //! which slows who tries one password on many accounts. A try counts as failed before the password is looked at, so that
 //! a hundred at once are a hundred; a success takes its count back.
 //!
@@ -21,6 +21,10 @@ pub enum Limit {
     Account,
     /// Tries from one address, which an office may share.
     Address,
+    /// Mails that strangers have sent to one address.
+    Mail,
+    /// Invitations that one tenant sends.
+    Invitations,
 }
 
 impl Limit {
@@ -29,6 +33,8 @@ impl Limit {
         match self {
             Self::Account => 5,
             Self::Address => 20,
+            Self::Mail => 3,
+            Self::Invitations => 50,
         }
     }
 
@@ -56,6 +62,13 @@ pub struct Refused {
     pub wait: i64,
 }
 
+impl Refused {
+    /// The same in whole minutes, for people.
+    pub const fn minutes(self) -> i64 {
+        (self.wait + 59) / 60
+    }
+}
+
 impl Attempts {
     /// Admits a try at `now` (unix seconds) and counts it as failed.
     ///
@@ -76,8 +89,8 @@ impl Attempts {
     #[must_use]
     pub fn forgive(self, limit: Limit) -> Self {
         match limit {
-            Limit::Account => Self::default(),
-            Limit::Address => {
+            Limit::Account | Limit::Mail => Self::default(),
+            Limit::Address | Limit::Invitations => {
                 let failures = (self.failures - 1).max(0);
                 Self { failures, blocked_until: self.last_at + limit.wait(failures), ..self }
             }

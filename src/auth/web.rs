@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::{FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Deserialize;
 use tower_sessions::Session;
 
@@ -23,6 +23,8 @@ where
         .route("/sign-in", get(show_sign_in).post(sign_in))
         .route("/sign-out", post(sign_out))
         .merge(super::account::router())
+        .merge(super::one_time::router())
+        .merge(super::reset::router())
 }
 
 /// Where somebody wants to go once they are signed in.
@@ -61,13 +63,12 @@ struct SignInForm {
 async fn sign_in(
     page: Page,
     State(auth): State<Auth>,
-    ClientAddress(address): ClientAddress,
+    from: Origin,
     session: Session,
-    headers: HeaderMap,
     Form(form): Form<SignInForm>,
 ) -> Result<Response> {
     let next = local_path(&form.next, page.site()).filter(|_| !form.next.is_empty());
-    let user = match auth.sign_in(&form.email, &form.password, address).await? {
+    let user = match auth.sign_in(&form.email, &form.password, from.address).await? {
         Outcome::Welcome(user) => user,
         Outcome::Wrong => {
             let wrong = FieldError::new("email", "auth-wrong");
@@ -76,14 +77,12 @@ async fn sign_in(
             );
         }
         Outcome::Refused(refused) => {
-            let minutes = (refused.wait + 59) / 60;
-            let often = FieldError::new("email", "auth-too-often").with("minutes", minutes);
+            let often = FieldError::new("email", "auth-too-often").with("minutes", refused.minutes());
             let headers = [(header::RETRY_AFTER, refused.wait.to_string())];
             return Ok((StatusCode::TOO_MANY_REQUESTS, headers, again(page, form.email, next, often))
                 .into_response());
         }
     };
-    let from = Origin::new(address, headers.get(header::USER_AGENT));
     let signed_in = auth.welcome(&session, &user, &from).await?;
     Ok(redirect(next.unwrap_or_else(|| home(&signed_in).to_owned())).into_response())
 }
@@ -109,9 +108,9 @@ async fn sign_out(
 
 /// A form that says nothing but that it is ours.
 #[derive(Deserialize)]
-pub(super) struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// The first page of somebody: what only members may see is not the first page of others.
-fn home(signed_in: &SignedIn) -> &'static str {
+pub(crate) fn home(signed_in: &SignedIn) -> &'static str {
     if signed_in.at.is_some() { "/" } else { "/plans" }
 }

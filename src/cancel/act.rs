@@ -5,7 +5,6 @@ use serde_json::json;
 use super::Options;
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
-use crate::auth::Manager;
 use crate::error::{Error, Result, WayOn};
 use crate::stripe::calls::schedules;
 use crate::stripe::calls::subscriptions::{self, Reason};
@@ -13,6 +12,7 @@ use crate::stripe::snapshot::SubscriptionStatus;
 use crate::stripe::{self, Budget, CustomerId, Key, SubscriptionId};
 use crate::subscription::{Subscription, store};
 use crate::sync;
+use crate::tenants::Tenant;
 
 /// Something that a tenant does with its subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +23,15 @@ pub enum Deed {
     CancelNow(Reason),
     /// Takes the end back, or wakes it.
     Resume,
-    /// Stops collecting payments; invoices are kept as drafts until they are collected again.
+    /// Stops collecting payments; what falls due meanwhile is made and voided.
     Pause,
     /// Collects payments again.
     ResumeCollection,
 }
 
 impl Deed {
-    fn is_among(&self, options: Options) -> bool {
+    /// Whether it may be done.
+    pub fn is_among(&self, options: Options) -> bool {
         match self {
             Self::CancelAtPeriodEnd(_) => options.cancel_at_period_end,
             Self::CancelNow(_) => options.cancel_now,
@@ -54,8 +55,8 @@ impl Deed {
 ///
 /// # Errors
 /// The state does not allow it, or Stripe did not answer: nothing has changed, or the same again is safe.
-pub async fn perform(app: &App, who: &Manager, deed: &Deed, budget: Budget) -> Result<()> {
-    let tenant = who.tenant.id.as_str();
+pub async fn perform(app: &App, tenant: &Tenant, actor: &Actor, deed: &Deed, budget: Budget) -> Result<()> {
+    let tenant = tenant.id.as_str();
     let billing = store::billing(&mut app.db.read().await?, tenant).await?;
     let customer = billing.customer.as_ref().map(|customer| customer.id.clone()).ok_or_else(not_now)?;
     let live = billing.live().ok_or_else(not_now)?;
@@ -63,7 +64,6 @@ pub async fn perform(app: &App, who: &Manager, deed: &Deed, budget: Budget) -> R
         // A second click, or a page from before: what is, is shown.
         return Err(not_now());
     }
-    let actor = Actor::User(who.user.id.as_str().to_owned());
     ask(app, live, deed, budget).await?;
     let mut tx = app.db.write().await?;
     let after = match deed {
@@ -75,7 +75,7 @@ pub async fn perform(app: &App, who: &Manager, deed: &Deed, budget: Budget) -> R
         Entry::new(actor.clone(), deed.action(), app.clock.now()).tenant(tenant).object(live.id.as_str());
     audit::record(&mut tx, &entry.change(None, Some(after))).await?;
     tx.commit().await?;
-    refetch(app, &customer, &actor, budget).await
+    refetch(app, &customer, actor, budget).await
 }
 
 async fn refetch(app: &App, customer: &CustomerId, actor: &Actor, budget: Budget) -> Result<()> {

@@ -4,6 +4,7 @@
 //! change of rows that `sync` writes.
 
 mod act;
+pub mod api;
 pub mod web;
 
 pub use act::{Deed, perform};

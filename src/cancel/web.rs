@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -17,16 +17,17 @@ use crate::catalog::pricing::words;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
 use crate::stripe::calls::subscriptions::Reason;
-use crate::subscription::{Subscription, store};
+use crate::stripe::snapshot::SubscriptionStatus;
+use crate::subscription::{Billing, Subscription, store};
 use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
 
 /// The routes of this folder.
 pub fn router() -> Router<App> {
     Router::new()
         .route("/subscription/cancel", get(ask).post(cancel))
-        .route("/subscription/resume", post(resume))
-        .route("/subscription/pause", post(pause))
-        .route("/subscription/collect", post(collect))
+        .route("/subscription/resume", get(ask_resume).post(resume))
+        .route("/subscription/pause", get(ask_pause).post(pause))
+        .route("/subscription/collect", get(ask_collect).post(collect))
 }
 
 #[derive(Template)]
@@ -132,25 +133,94 @@ async fn cancel(
     } else {
         (Deed::CancelAtPeriodEnd(reason), Flash::success("cancel-done"))
     };
-    act::perform(&app, &who, &deed, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &deed, Budget::page()).await?;
     Ok(redirect("/").flash(flash).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "cancel/confirm.html")]
+struct ConfirmPage {
+    page: Page,
+    /// The keys of the heading and of the button.
+    words: (&'static str, &'static str),
+    action: &'static str,
+    consequences: Vec<(&'static str, String)>,
+}
+
+/// The page that shows what follows before it is done.
+async fn confirm_page(
+    page: Page,
+    app: &App,
+    who: &Manager,
+    deed: &Deed,
+    words: (&'static str, &'static str),
+    action: &'static str,
+    consequences: fn(&Page, &Billing, &Subscription) -> Vec<(&'static str, String)>,
+) -> Result<Response> {
+    let billing = store::billing(&mut app.db.read().await?, who.tenant.id.as_str()).await?;
+    let live = billing.live().filter(|live| deed.is_among(options(live, &app.catalog.policy)));
+    let consequences = consequences(&page, &billing, live.ok_or_else(nothing)?);
+    Ok(Html(ConfirmPage { page, words, action, consequences }).into_response())
+}
+
+async fn ask_resume(page: Page, State(app): State<App>, who: Manager) -> Result<Response> {
+    let words = ("cancel-resume-title", "cancel-resume");
+    confirm_page(page, &app, &who, &Deed::Resume, words, "/subscription/resume", |page, _, live| {
+        if live.status == SubscriptionStatus::Paused {
+            return vec![("alert", page.t("cancel-wake-text"))];
+        }
+        let renews = live.period_end.map(|at| page.ta("cancel-resume-renews", [("date", page.date(at))]));
+        renews
+            .map(|text| ("calendar", text))
+            .into_iter()
+            .chain([("check", page.t("cancel-resume-text"))])
+            .collect()
+    })
+    .await
+}
+
+async fn ask_pause(page: Page, State(app): State<App>, who: Manager) -> Result<Response> {
+    let words = ("cancel-pause-title", "cancel-pause");
+    confirm_page(page, &app, &who, &Deed::Pause, words, "/subscription/pause", |page, _, _| {
+        vec![
+            ("card", page.t("cancel-pause-text")),
+            ("check", page.t("cancel-pause-keeps")),
+            ("info", page.t("cancel-pause-back")),
+        ]
+    })
+    .await
+}
+
+async fn ask_collect(page: Page, State(app): State<App>, who: Manager) -> Result<Response> {
+    let words = ("cancel-collect-title", "cancel-collect");
+    let action = "/subscription/collect";
+    confirm_page(page, &app, &who, &Deed::ResumeCollection, words, action, |page, billing, live| {
+        let next = billing.customer.as_ref().and_then(|customer| customer.next_invoice.as_ref());
+        let next = next.map(|next| page.money(next.amount())).zip(live.period_end);
+        let next = next.map(|(amount, at)| {
+            page.ta("cancel-collect-next", [("amount", amount), ("date", page.date(at))])
+        });
+        let next = next.map(|text| ("calendar", text));
+        [("card", page.t("cancel-collect-text"))].into_iter().chain(next).collect()
+    })
+    .await
 }
 
 #[derive(Deserialize)]
 struct Nothing {}
 
 async fn resume(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::perform(&app, &who, &Deed::Resume, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &Deed::Resume, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-resumed")))
 }
 
 async fn pause(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::perform(&app, &who, &Deed::Pause, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &Deed::Pause, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-paused")))
 }
 
 async fn collect(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::perform(&app, &who, &Deed::ResumeCollection, Budget::page()).await?;
+    act::perform(&app, &who.tenant, &who.actor(), &Deed::ResumeCollection, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-collecting")))
 }
 

@@ -5,6 +5,8 @@
 //! ([`policy::Catalog`]) declares metrics and policy, and is what `setup` provisions Stripe from. This folder never decides
 //! what a tenant may do: that is `access`.
 
+pub mod api;
+pub mod install;
 pub mod policy;
 pub mod pricing;
 pub mod product;
@@ -206,9 +208,10 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// The plan of that slug, if that tenant may buy it.
-    pub fn plan_for_sale(&self, slug: &str, ids: &[&str]) -> Option<&Plan> {
-        self.plans.iter().find(|plan| plan.slug == slug && plan.is_for_sale_to(ids))
+    /// The plan of that slug or id, if that tenant may buy it.
+    pub fn plan_for_sale(&self, name: &str, ids: &[&str]) -> Option<&Plan> {
+        let is_it = |plan: &Plan| plan.slug == name || plan.product_id == name;
+        self.plans.iter().find(|plan| is_it(plan) && plan.is_for_sale_to(ids))
     }
 
     /// The plan that a price belongs to.

@@ -216,6 +216,25 @@ impl Default for Dunning {
     }
 }
 
+/// How many days ahead something is announced; 0: it is not.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notices {
+    /// The end of a trial.
+    pub trial: u16,
+    /// The next invoice.
+    pub renewal: u16,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self { trial: 3, renewal: 7 }
+    }
+}
+
+/// The longest that anything is announced ahead, in days: shorter than any month.
+const MAX_NOTICE_DAYS: u16 = 27;
+
 /// The longest that a missing payment may be waited for, in days.
 const MAX_DUNNING_DAYS: u16 = 365;
 
@@ -248,6 +267,9 @@ pub struct Catalog {
     /// What happens while a payment is missing.
     #[serde(default)]
     pub dunning: Dunning,
+    /// What is announced before it happens.
+    #[serde(default)]
+    pub notices: Notices,
     /// Everything that is limited or billed, in the order of the pages.
     pub metrics: Vec<Metric>,
     /// Everything that a plan has or has not, in the order of the pages.
@@ -391,6 +413,11 @@ impl Catalog {
         }
         if cancel > MAX_DUNNING_DAYS {
             return invalid("dunning.cancel", format!("must be at most {MAX_DUNNING_DAYS}"));
+        }
+        for (name, days) in [("trial", self.notices.trial), ("renewal", self.notices.renewal)] {
+            if days > MAX_NOTICE_DAYS {
+                return invalid(format!("notices.{name}"), format!("must be at most {MAX_NOTICE_DAYS}"));
+            }
         }
         Ok(())
     }

@@ -7,17 +7,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use url::Url;
 
 use super::Interval;
 use super::policy::{Catalog, Coupon, CouponDuration, Metered, Plan, TaxBehavior};
 use super::product::ProductFacts;
 use crate::money::Currency;
 use crate::stripe::calls::catalog::{self, Amount, NewPrice, NewProduct};
-use crate::stripe::calls::{account, coupons, meters, portal};
-use crate::stripe::signature::Secret;
+use crate::stripe::calls::{coupons, meters, portal};
 use crate::stripe::snapshot::{Price, Product};
-use crate::stripe::{Budget, Error, Key, MeterId, Result, Stripe};
+use crate::stripe::{Budget, Error, Key, MeterId, PortalConfigurationId, PriceId, ProductId, Result, Stripe};
 
 /// What became of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +29,8 @@ pub enum Outcome {
     Updated,
     /// It was there, and says something else than the catalogue; left as it is.
     Differs,
+    /// It is not there, and the run was to change nothing.
+    Missing,
 }
 
 /// One object in Stripe.
@@ -51,31 +51,45 @@ pub struct Item {
 pub struct Report {
     /// Each object, in the order in which it was looked at.
     pub items: Vec<Item>,
-    /// The signing secret of the endpoint, if one was made: Stripe shows it only now.
+    /// The configuration of Stripe's customer portal that ours opens.
     #[serde(skip)]
-    pub webhook_secret: Option<Secret>,
+    pub portal_configuration: Option<PortalConfigurationId>,
+    /// What is left for a person to do, in words.
+    pub notes: Vec<String>,
 }
 
 impl Report {
-    fn add(&mut self, object: &'static str, name: &str, id: impl ToString, outcome: Outcome) {
+    /// Whether everything was there already, as it is to be.
+    pub fn changed_nothing(&self) -> bool {
+        self.items.iter().all(|item| matches!(item.outcome, Outcome::Unchanged | Outcome::Differs))
+    }
+
+    /// Adds an object.
+    pub fn add(&mut self, object: &'static str, name: &str, id: impl ToString, outcome: Outcome) {
         self.items.push(Item { object, name: name.to_owned(), id: id.to_string(), outcome });
     }
 }
 
 /// What a run is asked to do.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wish<'a> {
-    /// Where Stripe is to send events; none: no endpoint is made.
-    pub webhook_url: Option<&'a Url>,
+pub struct Wish {
     /// Put back what differs.
     pub update: bool,
+    /// Change nothing: only say what there is.
+    pub dry: bool,
 }
+
+/// The most products that Stripe's customer portal can offer.
+const MOST_OFFERED: usize = 10;
 
 struct Run<'a> {
     stripe: &'a Stripe,
     catalog: &'a Catalog,
     update: bool,
+    dry: bool,
     products: BTreeMap<String, Product>,
+    /// What everybody may change to.
+    offered: Vec<(ProductId, Vec<PriceId>)>,
     report: Report,
 }
 
@@ -83,10 +97,12 @@ struct Run<'a> {
 ///
 /// # Errors
 /// Stripe refused or could not be reached. What was done until then stays, and the next run goes on from there.
-pub async fn run(stripe: &Stripe, catalog: &Catalog, wish: Wish<'_>) -> Result<Report> {
+pub async fn run(stripe: &Stripe, catalog: &Catalog, wish: Wish) -> Result<Report> {
     let products = catalog::products(stripe, Budget::work()).await?.value;
     let products = products.into_iter().map(|product| (product.id.to_string(), product)).collect();
-    let mut run = Run { stripe, catalog, update: wish.update, products, report: Report::default() };
+    let (offered, report) = (Vec::new(), Report::default());
+    let Wish { update, dry } = wish;
+    let mut run = Run { stripe, catalog, update: update && !dry, dry, products, offered, report };
     let meters = run.meters().await?;
     for plan in &catalog.plans {
         run.plan(plan).await?;
@@ -98,20 +114,30 @@ pub async fn run(stripe: &Stripe, catalog: &Catalog, wish: Wish<'_>) -> Result<R
         run.coupon(coupon).await?;
     }
     run.portal().await?;
-    if let Some(url) = wish.webhook_url {
-        run.webhook(url).await?;
-    }
     Ok(run.report)
 }
 
 impl Run<'_> {
+    fn missing(&mut self, object: &'static str, name: &str) {
+        self.report.add(object, name, "-", Outcome::Missing);
+    }
+
     async fn meters(&mut self) -> Result<BTreeMap<String, MeterId>> {
         let there = meters::list(self.stripe, Budget::work()).await?.value;
         let mut ids = BTreeMap::new();
         for metric in &self.catalog.metrics {
             let Some(event) = &metric.meter else { continue };
             let (id, outcome) = match there.iter().find(|meter| meter.event_name == *event) {
-                Some(meter) => (meter.id.clone(), Outcome::Unchanged),
+                Some(meter) if meter.status == "active" => (meter.id.clone(), Outcome::Unchanged),
+                Some(meter) if self.update => {
+                    meters::reactivate(self.stripe, &meter.id, &Key::random(), Budget::work()).await?;
+                    (meter.id.clone(), Outcome::Updated)
+                }
+                Some(meter) => (meter.id.clone(), Outcome::Differs),
+                None if self.dry => {
+                    self.missing("meter", event);
+                    continue;
+                }
                 None => {
                     let made =
                         meters::create(self.stripe, &metric.name.en, event, &Key::random(), Budget::work())
@@ -135,6 +161,7 @@ impl Run<'_> {
             metadata: self.catalog.facts_of_plan(plan).to_metadata(),
         };
         self.product(&new).await?;
+        let mut prices = Vec::new();
         for (interval, amounts) in
             [(Interval::Month, &plan.prices.month), (Interval::Year, &plan.prices.year)]
         {
@@ -143,8 +170,11 @@ impl Run<'_> {
                 let price = self.price(&new, key, interval, |currency| {
                     amounts.get(&currency).copied().map(Amount::Minor)
                 });
-                self.create_price(price).await?;
+                prices.extend(self.create_price(price).await?);
             }
+        }
+        if !plan.hidden && !prices.is_empty() {
+            self.offered.push((new.id, prices));
         }
         Ok(())
     }
@@ -172,6 +202,7 @@ impl Run<'_> {
 
     async fn product(&mut self, new: &NewProduct) -> Result<()> {
         let outcome = match self.products.get(new.id.as_str()) {
+            None if self.dry => Outcome::Missing,
             None => {
                 catalog::create_product(self.stripe, new, &key("product", new)?, Budget::work()).await?;
                 Outcome::Created
@@ -213,15 +244,21 @@ impl Run<'_> {
         }
     }
 
-    /// What a price costs never changes in Stripe: another takes its lookup key over, and the old one is taken from sale.
-    async fn create_price(&mut self, new: NewPrice) -> Result<()> {
+    /// What a price costs never changes in Stripe: another takes its lookup key over, and the old one is taken from sale. The
+    /// price that is for sale then.
+    async fn create_price(&mut self, new: NewPrice) -> Result<Option<PriceId>> {
         let found =
             catalog::prices_by_lookup_key(self.stripe, std::slice::from_ref(&new.lookup_key), Budget::work())
                 .await?;
         let there = found.value.into_iter().next();
+        let is_sold = there.as_ref().is_none_or(|there| there.active) || self.update;
         let (id, outcome) = match &there {
             Some(there) if is_same_price(there, &new) => (there.id.clone(), Outcome::Unchanged),
             Some(there) if !self.update => (there.id.clone(), Outcome::Differs),
+            None if self.dry => {
+                self.missing("price", &new.lookup_key);
+                return Ok(None);
+            }
             _ => {
                 let made =
                     catalog::create_price(self.stripe, &new, &Key::random(), Budget::work()).await?.value;
@@ -234,7 +271,7 @@ impl Run<'_> {
             }
         };
         self.report.add("price", &new.lookup_key, &id, outcome);
-        Ok(())
+        Ok(is_sold.then_some(id))
     }
 
     async fn coupon(&mut self, coupon: &Coupon) -> Result<()> {
@@ -251,6 +288,7 @@ impl Run<'_> {
                     && there.value.duration.as_deref() == Some(duration);
                 if same { Outcome::Unchanged } else { Outcome::Differs }
             }
+            None if self.dry => Outcome::Missing,
             None => {
                 let key = Key::random();
                 coupons::create(self.stripe, &coupon_id, coupon.percent_off, duration, &key, Budget::work())
@@ -263,6 +301,10 @@ impl Run<'_> {
             .await?
         {
             Some(there) => (there.id, Outcome::Unchanged),
+            None if self.dry => {
+                self.missing("promotion_code", &coupon.code);
+                return Ok(());
+            }
             None => {
                 let made =
                     coupons::create_promotion_code(self.stripe, &coupon_id, &Key::random(), Budget::work())
@@ -274,60 +316,37 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Stripe's customer portal as the portal uses it: payment method, billing details, cancellation. Changes of plan are made
-    /// in the portal itself, which shows what they cost.
+    /// Stripe's customer portal as ours opens it: payment method, billing details, cancellation, and a change of plan, which
+    /// costs there what it costs here.
     async fn portal(&mut self) -> Result<()> {
         let ours = BTreeMap::from([("made_by".to_owned(), "billing-portal".to_owned())]);
         let there = portal::configurations(self.stripe, Budget::work()).await?.value;
-        let (id, outcome) =
-            match there.into_iter().find(|one| one.metadata.get("made_by") == ours.get("made_by")) {
-                Some(there) => (there.id, Outcome::Unchanged),
-                None => {
-                    let new = portal::NewConfiguration {
-                        headline: None,
-                        return_url: None,
-                        products: Vec::new(),
-                        metadata: ours,
-                    };
-                    let made =
-                        portal::create_configuration(self.stripe, &new, &Key::random(), Budget::work())
-                            .await?;
-                    (made.value.id, Outcome::Created)
-                }
-            };
-        self.report.add("portal_configuration", "billing-portal", &id, outcome);
-        Ok(())
-    }
-
-    async fn webhook(&mut self, url: &Url) -> Result<()> {
-        let events: Vec<&str> = crate::webhooks::needed_types().collect();
-        let there = account::webhook_endpoints(self.stripe, Budget::work()).await?.value;
-        let (id, outcome) = match there.into_iter().find(|endpoint| endpoint.url == url.as_str()) {
+        let there = there.into_iter().find(|one| one.metadata.get("made_by") == ours.get("made_by"));
+        let mut products = std::mem::take(&mut self.offered);
+        if products.len() > MOST_OFFERED {
+            products.clear();
+        }
+        let new = portal::NewConfiguration { headline: None, return_url: None, products, metadata: ours };
+        let (id, outcome) = match there {
+            Some(there) if new.is_like(&there) => (there.id, Outcome::Unchanged),
+            Some(there) if !self.update => (there.id, Outcome::Differs),
             Some(there) => {
-                account::update_webhook_endpoint(
-                    self.stripe,
-                    &there.id,
-                    &events,
-                    &Key::random(),
-                    Budget::work(),
-                )
-                .await?;
+                let key = Key::random();
+                portal::update_configuration(self.stripe, &there.id, &new, &key, Budget::work()).await?;
                 (there.id, Outcome::Updated)
             }
+            None if self.dry => {
+                self.missing("portal_configuration", "billing-portal");
+                return Ok(());
+            }
             None => {
-                let made = account::create_webhook_endpoint(
-                    self.stripe,
-                    url.as_str(),
-                    &events,
-                    &Key::random(),
-                    Budget::work(),
-                )
-                .await?;
-                self.report.webhook_secret = made.value.secret;
+                let key = Key::random();
+                let made = portal::create_configuration(self.stripe, &new, &key, Budget::work()).await?;
                 (made.value.id, Outcome::Created)
             }
         };
-        self.report.add("webhook_endpoint", url.as_str(), &id, outcome);
+        self.report.add("portal_configuration", "billing-portal", &id, outcome);
+        self.report.portal_configuration = Some(id);
         Ok(())
     }
 }

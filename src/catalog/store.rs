@@ -1,4 +1,4 @@
-//! Reading the catalogue's rows. They are written by `sync`.
+//! Reading the catalogue's rows, which are written by `sync`; and what `setup` noted of Stripe.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use super::product::{Limit, ProductFacts};
 use super::{Amount, Interval, Metered, Offer, Plan, Price};
 use crate::db::{Result, Tx, sql};
 use crate::money::Currency;
+use crate::stripe::PortalConfigurationId;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -22,6 +23,7 @@ struct Row {
     highlighted: bool,
     hidden: bool,
     tenants: String,
+    granted: String,
     trial_days: i64,
     per_seat: bool,
     features: String,
@@ -46,7 +48,8 @@ struct CurrencyOption {
     unit_amount_decimal: Option<String>,
 }
 
-/// All plans and metered products with their recurring prices, in the order of the pages.
+/// All plans and metered products with their recurring prices, in the order of the pages. A hidden plan is for the tenants that its
+/// product names and for those that staff show it to.
 ///
 /// # Errors
 /// The database did not answer.
@@ -54,7 +57,8 @@ pub async fn offer(tx: &mut Tx) -> Result<Offer> {
     let rows: Vec<Row> = tx
         .query(sql!(
             "select p.id, p.name, p.description, p.active, p.plan, p.metric, p.position, p.highlighted, p.hidden,"
-            " p.tenants, p.trial_days, p.per_seat, p.features, p.marketing_features, p.translations, p.limits,"
+            " p.tenants, coalesce((select " lite "json_group_array(g.tenant_id)" pg "cast(json_agg(g.tenant_id) as text)"
+            " from plan_grants g where g.product_id = p.id), '[]') as granted, p.trial_days, p.per_seat, p.features, p.marketing_features, p.translations, p.limits,"
             " r.id as price_id, r.active as price_active, r.currency, r.unit_amount, r.unit_amount_decimal,"
             " r.recurring_interval, r.interval_count, r.usage_type, r.currency_options"
             " from products p left join prices r on r.product_id = p.id and r.recurring_interval is not null"
@@ -105,7 +109,7 @@ impl Row {
                 highlighted: self.highlighted,
                 hidden: self.hidden,
                 per_seat: self.per_seat,
-                tenants: json(&self.tenants),
+                tenants: [json::<Vec<String>>(&self.tenants), json(&self.granted)].concat(),
                 trial_days: u16::try_from(self.trial_days).unwrap_or_default(),
                 features: json(&self.features),
                 limits: json::<BTreeMap<String, Limit>>(&self.limits),
@@ -143,4 +147,52 @@ impl Row {
 /// What `sync` wrote as JSON; what cannot be read is empty.
 fn json<T: Default + serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The configuration of Stripe's customer portal that ours is to open; none before `setup` has run.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn portal_configuration(tx: &mut Tx, livemode: bool) -> Result<Option<PortalConfigurationId>> {
+    let row: Option<(PortalConfigurationId,)> = tx
+        .query(sql!("select id from setup_objects where name = 'portal_configuration' and livemode = $1"))
+        .bind(livemode)
+        .optional()
+        .await?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// Notes the configuration that `setup` found or made.
+///
+/// # Errors
+/// See [`portal_configuration`].
+pub async fn note_portal_configuration(
+    tx: &mut Tx,
+    livemode: bool,
+    id: &PortalConfigurationId,
+    at: i64,
+) -> Result<()> {
+    tx.query(sql!(
+        "insert into setup_objects (name, livemode, id, noted_at) values ('portal_configuration', $1, $2, $3)"
+        " on conflict (name, livemode) do update set id = excluded.id, noted_at = excluded.noted_at"
+    ))
+    .bind(livemode)
+    .bind(id)
+    .bind(at)
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Whether there are customers of the other mode than the key's.
+///
+/// # Errors
+/// See [`portal_configuration`].
+pub async fn of_other_mode(tx: &mut Tx, livemode: bool) -> Result<bool> {
+    let row: Option<(String,)> = tx
+        .query(sql!("select id from customers where livemode <> $1 limit 1"))
+        .bind(livemode)
+        .optional()
+        .await?;
+    Ok(row.is_some())
 }

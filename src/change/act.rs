@@ -1,21 +1,27 @@
 //! Asking Stripe what a change would cost, and making it. No transaction is open while Stripe is asked.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 use super::quote::{HOLDS_FOR, Quote};
 use super::{Bought, Refusal, Timing};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
-use crate::auth::Manager;
-use crate::catalog::Offer;
+use crate::catalog::{self, Offer};
 use crate::error::{Error, Result, WayOn};
 use crate::money::{Currency, Money};
 use crate::stripe::calls::subscriptions::{self, ItemChange, Proration, SubscriptionChange};
 use crate::stripe::calls::{invoices, schedules};
-use crate::stripe::snapshot::{Invoice, Phase, PhaseItem, Subscription as Snapshot};
+use crate::stripe::snapshot::{Invoice, Phase, PhaseItem, Subscription as Snapshot, SubscriptionStatus};
 use crate::stripe::{self, Budget, Key, PriceId};
 use crate::subscription::{Billing, store};
 use crate::sync;
+use crate::tenants::Tenant;
+use crate::usage;
+
+/// The key of the words for a change that is no longer what was shown.
+pub(super) const MEANWHILE: &str = "change-meanwhile";
 
 /// What a change would cost, in Stripe's words.
 #[derive(Clone, Debug)]
@@ -54,26 +60,52 @@ pub enum Outcome {
     WaitsForPayment,
 }
 
+/// What a change is decided by.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What is for sale.
+    pub offer: Offer,
+    /// What the tenant has.
+    pub billing: Billing,
+    /// How much of each metric it uses.
+    pub used: BTreeMap<String, i64>,
+}
+
+/// Looks up what a change of the tenant's subscription is decided by.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn facts(app: &App, tenant: &Tenant) -> Result<Facts> {
+    let mut tx = app.db.read().await?;
+    let offer = catalog::store::offer(&mut tx).await?;
+    let billing = store::billing(&mut tx, tenant.id.as_str()).await?;
+    let summary = usage::store::summary(&mut tx, &tenant.id, &app.catalog, app.clock.now()).await?;
+    let used = summary.into_iter().flat_map(|summary| summary.metrics);
+    let used = used.map(|metric| (metric.metric, metric.standing.used)).collect();
+    Ok(Facts { offer, billing, used })
+}
+
 /// What the change of the tenant's subscription would cost. `from` is what it buys now.
 ///
 /// # Errors
 /// Stripe did not say; nothing has changed.
 pub async fn review(
     app: &App,
-    tenant: &str,
-    billing: &Billing,
-    offer: &Offer,
+    tenant: &Tenant,
+    facts: &Facts,
     from: &Bought<'_>,
     to: &Bought<'_>,
     budget: Budget,
 ) -> Result<Review> {
-    let (Some(customer), Some(row)) = (billing.customer.as_ref(), billing.live()) else {
+    let (Some(customer), Some(row)) = (facts.billing.customer.as_ref(), facts.billing.live()) else {
         return Err(refused(Refusal::NoSubscription));
     };
     let live = subscriptions::get_one(&app.stripe, &row.id, budget).await?.value;
     let now = app.clock.now();
-    let items = items(&live, offer, from, to, row.currency)?;
-    let timing = super::timing(from, to, row.currency, row.period_end);
+    let items = items(&live, &facts.offer, from, to, row.currency)?;
+    // Nothing of a trial is paid yet: whatever changes in it changes at once and settles nothing.
+    let in_trial = live.status == SubscriptionStatus::Trialing;
+    let timing = super::timing(from, to, row.currency, row.period_end.filter(|_| !in_trial));
     let change =
         |proration, date| SubscriptionChange { items: items.clone(), proration, proration_date: date };
     // The date is fixed here and sent again on confirming: what is charged is what is shown.
@@ -83,13 +115,29 @@ pub async fn review(
             .await
             .map(|fetched| fetched.value)
     };
-    let recurring = preview(change(Proration::None, None)).await?;
-    let today = match timing {
-        Timing::Now => Some(preview(change(Proration::AlwaysInvoice, Some(date))).await?),
-        Timing::PeriodEnd(_) => None,
+    let recurring = if live.schedule.is_some() {
+        // The next invoice of this subscription is that of the plan of changes, which gives way.
+        let prices = after(&live, &items);
+        invoices::preview_new(
+            &app.stripe,
+            &customer.id,
+            &prices,
+            &live.discount_ids(),
+            live.automatic_tax.enabled,
+            budget,
+        )
+        .await?
+        .value
+    } else {
+        preview(change(Proration::None, None)).await?
     };
+    let today = match timing {
+        Timing::Now if !in_trial => Some(preview(change(Proration::AlwaysInvoice, Some(date))).await?),
+        _ => None,
+    };
+    let today = today.filter(|invoice| is_for_now(invoice, date));
     let quote = Quote {
-        tenant: tenant.to_owned(),
+        tenant: tenant.id.to_string(),
         customer: customer.id.clone(),
         subscription: row.id.clone(),
         schedule: live.schedule.clone(),
@@ -98,11 +146,32 @@ pub async fn review(
         items: items.clone(),
         timing,
         proration_date: date,
+        in_trial,
         due_today: today.as_ref().map_or(0, |invoice| invoice.amount_due),
         currency: row.currency,
         expires_at: date + HOLDS_FOR,
     };
     Ok(summed(today.as_ref(), &recurring, quote))
+}
+
+/// Whether a preview is of an invoice that the change causes at once. Where it causes none, Stripe shows the next renewal, whose
+/// period is to come.
+fn is_for_now(invoice: &Invoice, date: i64) -> bool {
+    const NEAR: i64 = 3_600;
+    invoice.lines.data.iter().any(|line| line.is_proration() || (line.period.start - date).abs() < NEAR)
+}
+
+/// What is billed after a change, with how many of each; metered prices have none.
+fn after(live: &Snapshot, items: &[ItemChange]) -> Vec<(PriceId, Option<u64>)> {
+    let each = live.items.data.iter().map(|item| {
+        let change = items.iter().find(|change| change.id.as_ref() == Some(&item.id));
+        let kept = item.quantity.and_then(|quantity| u64::try_from(quantity).ok());
+        match change {
+            Some(change) => (change.price.clone().unwrap_or_else(|| item.price.id.clone()), change.quantity),
+            None => (item.price.id.clone(), kept),
+        }
+    });
+    each.collect()
 }
 
 /// Adds up the lines of a preview: what is given back, what is charged.
@@ -161,8 +230,14 @@ fn items(
 /// # Errors
 /// The subscription or the amount is no longer what was shown: nothing has changed, and it is shown anew. Stripe did not
 /// answer: asking again with the same quote cannot do it twice.
-pub async fn confirm(app: &App, who: &Manager, quote: &Quote, budget: Budget) -> Result<Outcome> {
-    let tenant = who.tenant.id.as_str();
+pub async fn confirm(
+    app: &App,
+    tenant: &Tenant,
+    actor: &Actor,
+    quote: &Quote,
+    budget: Budget,
+) -> Result<Outcome> {
+    let tenant = tenant.id.as_str();
     let billing = store::billing(&mut app.db.read().await?, tenant).await?;
     let live = billing.live().filter(|live| live.id == quote.subscription).ok_or_else(changed_meanwhile)?;
     super::may_change(live).map_err(refused)?;
@@ -181,7 +256,7 @@ pub async fn confirm(app: &App, who: &Manager, quote: &Quote, budget: Budget) ->
         }
     };
     let mut tx = app.db.write().await?;
-    let entry = Entry::new(Actor::User(who.user.id.as_str().to_owned()), "subscription.change_confirmed", app.clock.now())
+    let entry = Entry::new(actor.clone(), "subscription.change_confirmed", app.clock.now())
         .tenant(tenant)
         .object(quote.subscription.as_str())
         .cause(name(quote, "audit"))
@@ -191,26 +266,37 @@ pub async fn confirm(app: &App, who: &Manager, quote: &Quote, budget: Budget) ->
         );
     audit::record(&mut tx, &entry).await?;
     tx.commit().await?;
-    fetch(app, who, quote, budget).await?;
+    sync::refetch(&app.db, &app.stripe, &app.clock, &quote.customer, actor, budget).await?;
     Ok(outcome)
 }
 
-async fn fetch(app: &App, who: &Manager, quote: &Quote, budget: Budget) -> Result<()> {
-    let actor = Actor::User(who.user.id.as_str().to_owned());
-    Ok(sync::refetch(&app.db, &app.stripe, &app.clock, &quote.customer, &actor, budget).await?)
-}
-
 async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome> {
-    let change = SubscriptionChange {
-        items: quote.items.clone(),
-        proration: Proration::AlwaysInvoice,
-        proration_date: Some(quote.proration_date),
+    let change = if quote.in_trial {
+        SubscriptionChange { items: quote.items.clone(), proration: Proration::None, proration_date: None }
+    } else {
+        SubscriptionChange {
+            items: quote.items.clone(),
+            proration: Proration::AlwaysInvoice,
+            proration_date: Some(quote.proration_date),
+        }
     };
-    let preview =
-        invoices::preview_change(&app.stripe, &quote.customer, &quote.subscription, &change, budget)
-            .await?
-            .value;
-    if preview.amount_due != quote.due_today {
+    let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
+    let buys = |(price, quantity): &(String, i64)| {
+        let mut items = live.items.data.iter();
+        items.any(|item| item.price.id.as_str() == price && item.quantity.unwrap_or(1) == *quantity)
+    };
+    if buys(&quote.to) {
+        // Another click on the same was quicker.
+        return Ok(Outcome::Changed);
+    }
+    if live.pending_update.is_some() {
+        return Ok(Outcome::WaitsForPayment);
+    }
+    let in_trial = live.status == SubscriptionStatus::Trialing;
+    if !buys(&quote.from)
+        || quote.in_trial != in_trial
+        || due_now(app, quote, &change, budget).await? != quote.due_today
+    {
         return Err(changed_meanwhile());
     }
     if let Some(schedule) = &quote.schedule {
@@ -228,17 +314,37 @@ async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome>
     }
 }
 
+/// What the change would charge at this moment.
+async fn due_now(app: &App, quote: &Quote, change: &SubscriptionChange, budget: Budget) -> Result<i64> {
+    if quote.in_trial {
+        return Ok(0);
+    }
+    let preview = invoices::preview_change(&app.stripe, &quote.customer, &quote.subscription, change, budget)
+        .await?
+        .value;
+    Ok(if is_for_now(&preview, quote.proration_date) { preview.amount_due } else { 0 })
+}
+
 /// Plans the change for the end of the period: what there is until then, what is wanted afterwards.
 async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<()> {
     if let Some(old) = &quote.schedule {
         release(app, old, &key(quote, "release")?, budget).await?;
     }
-    let made = schedules::create_from(&app.stripe, &quote.subscription, &key(quote, "schedule")?, budget)
-        .await?
-        .value;
+    let made =
+        schedules::create_from(&app.stripe, &quote.subscription, &key(quote, "schedule")?, budget).await;
+    let made = match made {
+        Ok(made) => made.value,
+        // Somebody else has planned a change meanwhile.
+        Err(stripe::Error::Refused(_)) => return Err(changed_meanwhile()),
+        Err(error) => return Err(error.into()),
+    };
     let now = made.phases.first().ok_or_else(|| Error::internal("a schedule without a phase"))?;
     let until = Phase { end_date: Some(now.end_date.unwrap_or(at)), ..now.clone() };
     let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
+    if live.schedule.as_ref() != Some(&made.id) {
+        // This very change was planned before and undone since.
+        return Err(changed_meanwhile());
+    }
     let after = live.items.data.iter().map(|item| {
         let change = quote.items.iter().find(|change| change.id.as_ref() == Some(&item.id));
         PhaseItem {
@@ -250,7 +356,15 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
         }
     });
     let after = Phase { start_date: until.end_date.unwrap_or(at), end_date: None, items: after.collect() };
-    schedules::set_phases(&app.stripe, &made.id, &[until, after], &key(quote, "phases")?, budget).await?;
+    schedules::set_phases(
+        &app.stripe,
+        &made.id,
+        &[until, after],
+        &live.discount_ids(),
+        &key(quote, "phases")?,
+        budget,
+    )
+    .await?;
     Ok(())
 }
 
@@ -258,8 +372,8 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
 ///
 /// # Errors
 /// Stripe did not answer; asking again is safe.
-pub async fn undo(app: &App, who: &Manager, budget: Budget) -> Result<()> {
-    let billing = store::billing(&mut app.db.read().await?, who.tenant.id.as_str()).await?;
+pub async fn undo(app: &App, tenant: &Tenant, actor: &Actor, budget: Budget) -> Result<()> {
+    let billing = store::billing(&mut app.db.read().await?, tenant.id.as_str()).await?;
     let (Some(customer), Some(row)) = (billing.customer.as_ref(), billing.live()) else {
         return Err(refused(Refusal::NoSubscription));
     };
@@ -267,12 +381,11 @@ pub async fn undo(app: &App, who: &Manager, budget: Budget) -> Result<()> {
     if let Some(schedule) = &live.schedule {
         release(app, schedule, &Key::random(), budget).await?;
     }
-    let actor = Actor::User(who.user.id.as_str().to_owned());
     let mut tx = app.db.write().await?;
     let entry = Entry::new(actor.clone(), "subscription.change_undone", app.clock.now());
-    audit::record(&mut tx, &entry.tenant(who.tenant.id.as_str()).object(row.id.as_str())).await?;
+    audit::record(&mut tx, &entry.tenant(tenant.id.as_str()).object(row.id.as_str())).await?;
     tx.commit().await?;
-    Ok(sync::refetch(&app.db, &app.stripe, &app.clock, &customer.id, &actor, budget).await?)
+    Ok(sync::refetch(&app.db, &app.stripe, &app.clock, &customer.id, actor, budget).await?)
 }
 
 /// Releases a schedule; one that is released already is what was wanted.
@@ -300,5 +413,5 @@ pub(super) fn refused(refusal: Refusal) -> Error {
 }
 
 fn changed_meanwhile() -> Error {
-    Error::Conflict { reason: "change-meanwhile", way_on: Some(WayOn::new("/plans", "checkout-to-plans")) }
+    Error::Conflict { reason: MEANWHILE, way_on: Some(WayOn::new("/plans", "checkout-to-plans")) }
 }

@@ -4,10 +4,11 @@
 //! shown. The amounts are Stripe's own preview; nothing here reckons money beyond adding up its lines.
 
 mod act;
+pub mod api;
 pub mod quote;
 pub mod web;
 
-pub use act::{Outcome, Review, confirm, review, undo};
+pub use act::{Facts, Outcome, Review, confirm, facts, review, undo};
 pub use web::router;
 
 use std::cmp::Ordering;
@@ -22,11 +23,12 @@ use crate::checkout::MAX_QUANTITY;
 use crate::money::Currency;
 use crate::stripe::snapshot::SubscriptionStatus;
 use crate::subscription::{Collection, Subscription};
+use crate::tenants::Tenant;
 
 /// What somebody asked for, as it was typed.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Wish {
-    /// The plan's slug.
+    /// The plan's slug or id.
     #[serde(default)]
     pub plan: String,
     /// `month` or `year`.
@@ -105,6 +107,22 @@ impl Refusal {
     }
 }
 
+/// What the tenant buys now and what it would buy after the wish.
+///
+/// # Errors
+/// The subscription cannot change now, or what is wished for is not for sale to this tenant or is what there is.
+pub fn decide<'a>(
+    wish: &Wish,
+    tenant: &Tenant,
+    facts: &'a Facts,
+) -> Result<(Bought<'a>, Bought<'a>), Refusal> {
+    let live = facts.billing.live().ok_or(Refusal::NoSubscription)?;
+    may_change(live)?;
+    let from = bought(live, &facts.offer)?;
+    let to = wanted(wish, &from, live.currency, &facts.offer, &tenant.ids())?;
+    Ok((from, to))
+}
+
 /// What a subscription buys now.
 ///
 /// # Errors
@@ -174,6 +192,15 @@ pub fn may_change(subscription: &Subscription) -> Result<(), Refusal> {
         Collection::On => Ok(()),
         Collection::Paused(_) => Err(Refusal::State("change-paused")),
     }
+}
+
+/// The wish behind a quote, so that it can be asked for anew; none where its price is no longer known.
+pub fn wish_of(quote: &quote::Quote, offer: &Offer) -> Option<Wish> {
+    let (id, quantity) = &quote.to;
+    let plan = offer.plan_of_price(id)?;
+    let price = plan.prices.iter().find(|price| price.id == *id)?;
+    let interval = price.interval.as_str().to_owned();
+    Some(Wish { plan: plan.slug.clone(), interval, quantity: Some(quantity.to_string()) })
 }
 
 /// When a change takes effect: more at once, less at the end of the period.

@@ -36,6 +36,8 @@ pub struct Quote {
     pub timing: Timing,
     /// The moment up to which the old plan is credited and from which the new one is charged, unix seconds.
     pub proration_date: i64,
+    /// Whether it is made in a trial, of which nothing is settled.
+    pub in_trial: bool,
     /// What is charged now, minor units.
     pub due_today: i64,
     /// What it is in.
@@ -45,14 +47,14 @@ pub struct Quote {
 }
 
 /// Why a quote cannot be confirmed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// It was not made here, or not for this tenant.
     #[error("the quote is not one of ours")]
     Forged,
     /// It is too old.
     #[error("the quote has expired")]
-    Expired,
+    Expired(Box<Quote>),
 }
 
 impl Quote {
@@ -76,7 +78,7 @@ impl Quote {
         if quote.tenant != tenant {
             return Err(Fault::Forged);
         }
-        if now.as_second() >= quote.expires_at { Err(Fault::Expired) } else { Ok(quote) }
+        if now.as_second() >= quote.expires_at { Err(Fault::Expired(Box::new(quote))) } else { Ok(quote) }
     }
 }
 

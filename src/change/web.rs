@@ -12,14 +12,12 @@ use super::quote::{Fault, Quote};
 use super::{Bought, LimitChange, Outcome, Refusal, Review, Timing, Wish, act};
 use crate::app::App;
 use crate::auth::Manager;
+use crate::catalog;
 use crate::catalog::policy::Catalog;
 use crate::catalog::pricing::words as words_of;
-use crate::catalog::{self, Offer};
 use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
-use crate::subscription::{Billing, store};
-use crate::usage;
 use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
 
 /// The routes of this folder.
@@ -34,6 +32,8 @@ pub fn router() -> Router<App> {
 #[template(path = "change/review.html")]
 struct ReviewPage {
     page: Page,
+    /// The key of the words that say why it is shown again.
+    again: Option<&'static str>,
     from: String,
     to: String,
     /// When it takes effect; none is now.
@@ -63,20 +63,24 @@ async fn review(
     who: Manager,
     Form(wish): Form<Wish>,
 ) -> Result<Response> {
-    let mut tx = app.db.read().await?;
-    let tenant = who.tenant.id.as_str();
-    let offer = catalog::store::offer(&mut tx).await?;
-    let billing = store::billing(&mut tx, tenant).await?;
-    let summary = usage::store::summary(&mut tx, &who.tenant.id, &app.catalog, app.clock.now()).await?;
-    drop(tx);
-    let used = summary.into_iter().flat_map(|summary| summary.metrics);
-    let used = used.map(|metric| (metric.metric, metric.standing.used)).collect();
-    let (from, to) = decide(&wish, &who, &billing, &offer).map_err(|refusal| refuse(&page, refusal))?;
-    let difference = super::difference(from.plan, to.plan, &used);
-    let review = act::review(&app, tenant, &billing, &offer, &from, &to, Budget::page()).await?;
+    Ok(Html(review_page(page, &app, &who, &wish, None).await?).into_response())
+}
+
+async fn review_page(
+    page: Page,
+    app: &App,
+    who: &Manager,
+    wish: &Wish,
+    again: Option<&'static str>,
+) -> Result<ReviewPage> {
+    let facts = act::facts(app, &who.tenant).await?;
+    let (from, to) = super::decide(wish, &who.tenant, &facts).map_err(|refusal| refuse(&page, refusal))?;
+    let difference = super::difference(from.plan, to.plan, &facts.used);
+    let review = act::review(app, &who.tenant, &facts, &from, &to, Budget::page()).await?;
     let quote = review.quote.sign(&app.stripe.derive_key("quote"));
     let names = |ids: &[String]| ids.iter().map(|id| feature(&page, &app.catalog, id)).collect();
-    Ok(Html(ReviewPage {
+    Ok(ReviewPage {
+        again,
         from: words(&page, &from, &review),
         to: words(&page, &to, &review),
         at: match review.quote.timing {
@@ -94,22 +98,6 @@ async fn review(
         quote,
         page,
     })
-    .into_response())
-}
-
-fn decide<'a>(
-    wish: &Wish,
-    who: &Manager,
-    billing: &Billing,
-    offer: &'a Offer,
-) -> std::result::Result<(Bought<'a>, Bought<'a>), Refusal> {
-    let live = billing.live().ok_or(Refusal::NoSubscription)?;
-    super::may_change(live)?;
-    let from = super::bought(live, offer)?;
-    let ids = [Some(who.tenant.id.as_str()), who.tenant.external_id.as_deref()];
-    let ids: Vec<&str> = ids.into_iter().flatten().collect();
-    let to = super::wanted(wish, &from, live.currency, offer, &ids)?;
-    Ok((from, to))
 }
 
 fn refuse(page: &Page, refusal: Refusal) -> Error {
@@ -163,30 +151,60 @@ struct Confirmation {
     quote: String,
 }
 
-async fn confirm(State(app): State<App>, who: Manager, Form(form): Form<Confirmation>) -> Result<Redirect> {
+async fn confirm(
+    page: Page,
+    State(app): State<App>,
+    who: Manager,
+    Form(form): Form<Confirmation>,
+) -> Result<Response> {
     let key = app.stripe.derive_key("quote");
-    let quote =
-        Quote::open(&form.quote, &key, who.tenant.id.as_str(), app.clock.now()).map_err(
-            |fault| match fault {
-                Fault::Forged => Error::field("quote", "change-forged"),
-                Fault::Expired => Error::Gone {
-                    reason: "change-expired",
-                    way_on: Some(WayOn::new("/plans", "checkout-to-plans")),
-                },
-            },
-        )?;
-    let outcome = act::confirm(&app, &who, &quote, Budget::page()).await?;
-    Ok(redirect("/").flash(match outcome {
-        Outcome::Changed => Flash::success("change-done"),
-        Outcome::Scheduled => Flash::success("change-scheduled"),
-        Outcome::WaitsForPayment => Flash::warning("change-waits"),
-    }))
+    let quote = match Quote::open(&form.quote, &key, who.tenant.id.as_str(), app.clock.now()) {
+        Ok(quote) => quote,
+        Err(Fault::Forged) => return Err(Error::field("quote", "change-forged")),
+        Err(Fault::Expired(quote)) => {
+            let over = Error::Gone { reason: "change-expired", way_on: Some(to_plans()) };
+            return ask_again(page, &app, &who, &quote, "change-expired", over).await;
+        }
+    };
+    let flash = match act::confirm(&app, &who.tenant, &who.actor(), &quote, Budget::page()).await {
+        Ok(Outcome::Changed) => Flash::success("change-done"),
+        Ok(Outcome::Scheduled) => Flash::success("change-scheduled"),
+        Ok(Outcome::WaitsForPayment) => Flash::warning("change-waits"),
+        Err(error @ Error::Conflict { reason: act::MEANWHILE, .. }) => {
+            return ask_again(page, &app, &who, &quote, act::MEANWHILE, error).await;
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(redirect("/").flash(flash).into_response())
+}
+
+fn to_plans() -> WayOn {
+    WayOn::new("/plans", "checkout-to-plans")
+}
+
+/// The review again with the amounts of this moment, under the status of the error that it answers; the error itself where the
+/// change cannot be had any more.
+async fn ask_again(
+    page: Page,
+    app: &App,
+    who: &Manager,
+    quote: &Quote,
+    why: &'static str,
+    error: Error,
+) -> Result<Response> {
+    let offer = catalog::store::offer(&mut app.db.read().await?).await?;
+    let Some(wish) = super::wish_of(quote, &offer) else { return Err(error) };
+    match review_page(page, app, who, &wish, Some(why)).await {
+        Ok(review) => Ok((error.status(), Html(review)).into_response()),
+        Err(Error::Invalid(_) | Error::Conflict { .. }) => Err(error),
+        Err(other) => Err(other),
+    }
 }
 
 #[derive(Deserialize)]
 struct Nothing {}
 
 async fn undo(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::undo(&app, &who, Budget::page()).await?;
+    act::undo(&app, &who.tenant, &who.actor(), Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("change-undone")))
 }

@@ -3,11 +3,12 @@
 //! Owns what may be ordered, the one session that a tenant may have open, and the way back. It never grants anything: a plan
 //! is in force when `sync` has written the subscription that Stripe knows of.
 
+pub mod api;
 mod start;
 pub mod store;
 pub mod web;
 
-pub use start::{customer, refresh, start};
+pub use start::{customer, place, refresh, start};
 pub use web::router;
 
 use jiff::Timestamp;
@@ -15,11 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Interval, Offer, Plan};
 use crate::money::Currency;
-use crate::stripe::calls::checkout::NewCheckout;
+use crate::stripe::calls::checkout::{CheckoutDiscount, NewCheckout};
 use crate::stripe::{CustomerId, PriceId};
 
 /// Most seats in one order: more is a slip of the finger, or a contract.
 pub const MAX_QUANTITY: i64 = 10_000;
+
+/// Most days of a trial that a program may ask for.
+pub const MAX_TRIAL_DAYS: u16 = 30;
 
 /// A session is given back to who asks again while it has this much time left, in seconds. Stripe makes none that would be
 /// open for less than half an hour (`expires_at` of <https://docs.stripe.com/api/checkout/sessions/create>).
@@ -28,7 +32,7 @@ const REUSE_SECONDS: i64 = 31 * 60;
 /// What somebody asked for, as it was typed.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Wish {
-    /// The plan's slug.
+    /// The plan's slug or id.
     #[serde(default)]
     pub plan: String,
     /// `month` or `year`.
@@ -40,6 +44,27 @@ pub struct Wish {
     /// In which currency; absent is the catalogue's.
     #[serde(default)]
     pub currency: Option<String>,
+    /// Days that are free first; absent is what the plan gives. No form has it.
+    #[serde(skip)]
+    pub trial_days: Option<u16>,
+    /// What is taken off, by its word; absent lets the customer type a code on Stripe's page. No form has it.
+    #[serde(skip)]
+    pub coupon: Option<String>,
+    /// Where to after paying, a path of ours. No form has it.
+    #[serde(skip)]
+    pub success: Option<String>,
+    /// Where to after turning back, a path of ours. No form has it.
+    #[serde(skip)]
+    pub cancel: Option<String>,
+}
+
+/// Whose word a wish is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The customer's: gets what the plan gives, and what promotion codes give.
+    Customer,
+    /// The host application's own: may give longer trials, and coupons that no code is for.
+    Host,
 }
 
 /// Who asks, as our rows know them.
@@ -70,6 +95,15 @@ pub struct Order {
     pub currency: Currency,
     /// Days that are free first; 0 is none.
     pub trial_days: u16,
+    /// What is taken off.
+    #[serde(default)]
+    pub discount: CheckoutDiscount,
+    /// Where to after paying, a path of ours.
+    #[serde(default)]
+    pub success: Option<String>,
+    /// Where to after turning back, a path of ours.
+    #[serde(default)]
+    pub cancel: Option<String>,
 }
 
 /// Why an order cannot be, named for the field that is wrong.
@@ -89,6 +123,12 @@ pub enum Refusal {
     Quantity,
     /// The plan is not sold by seat.
     NotPerSeat,
+    /// The tenant has had its trial.
+    TrialUsed,
+    /// The plan gives a customer this many free days, and no more.
+    TrialTooLong(u16),
+    /// No discount of that word can be used.
+    NoSuchDiscount,
 }
 
 impl Refusal {
@@ -99,6 +139,8 @@ impl Refusal {
             Self::NoSuchInterval | Self::NoSuchPrice => "interval",
             Self::NoSuchCurrency | Self::CurrencyLocked(_) => "currency",
             Self::Quantity | Self::NotPerSeat => "quantity",
+            Self::TrialUsed | Self::TrialTooLong(_) => "trial_days",
+            Self::NoSuchDiscount => "coupon",
         }
     }
 
@@ -112,11 +154,15 @@ impl Refusal {
             Self::CurrencyLocked(_) => "checkout-currency-locked",
             Self::Quantity => "checkout-quantity",
             Self::NotPerSeat => "checkout-not-per-seat",
+            Self::TrialUsed => "checkout-trial-used",
+            Self::TrialTooLong(_) => "checkout-trial-long",
+            Self::NoSuchDiscount => "checkout-no-such-discount",
         }
     }
 }
 
-/// Turns a wish into an order. `ids` are the tenant's, ours and the host's; `default` is the currency where none is asked for.
+/// Turns a wish into an order, without its discount, which Stripe knows. `ids` are the tenant's, ours and the host's; `default`
+/// is the currency where none is asked for.
 ///
 /// # Errors
 /// What was asked for is not for sale to this buyer; nothing is guessed.
@@ -126,6 +172,7 @@ pub fn order(
     ids: &[&str],
     buyer: &Buyer,
     default: Currency,
+    trust: Trust,
 ) -> Result<Order, Refusal> {
     let plan = offer.plan_for_sale(&wish.plan, ids).ok_or(Refusal::NoSuchPlan)?;
     let interval: Interval = wish.interval.parse().map_err(|_| Refusal::NoSuchInterval)?;
@@ -138,8 +185,24 @@ pub fn order(
         metered: metered.filter_map(|price| price.id.parse().ok()).collect(),
         quantity: quantity(wish, plan)?,
         currency,
-        trial_days: if buyer.trial_used { 0 } else { plan.facts.trial_days },
+        trial_days: trial_days(wish, plan, buyer, trust)?,
+        discount: CheckoutDiscount::AskForCode,
+        success: wish.success.clone(),
+        cancel: wish.cancel.clone(),
     })
+}
+
+/// A tenant has one trial. What is asked for and cannot be is said, never given less in silence.
+fn trial_days(wish: &Wish, plan: &Plan, buyer: &Buyer, trust: Trust) -> Result<u16, Refusal> {
+    let given = plan.facts.trial_days;
+    match wish.trial_days {
+        None if buyer.trial_used => Ok(0),
+        None => Ok(given),
+        Some(0) => Ok(0),
+        Some(_) if buyer.trial_used => Err(Refusal::TrialUsed),
+        Some(days) if days > given && trust == Trust::Customer => Err(Refusal::TrialTooLong(given)),
+        Some(days) => Ok(days),
+    }
 }
 
 fn currency(wish: &Wish, buyer: &Buyer, default: Currency) -> Result<Currency, Refusal> {

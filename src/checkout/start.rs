@@ -3,13 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{Buyer, Next, Order, Session, State, store};
+use super::{Buyer, Next, Order, Refusal, Session, State, Trust, Wish, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
+use crate::catalog;
 use crate::error::{Error, Result, WayOn};
 use crate::i18n::Language;
 use crate::id;
 use crate::stripe::calls::checkout::{self as sessions, CheckoutDiscount, CheckoutLine, NewCheckout};
+use crate::stripe::calls::coupons::{self, Discount};
 use crate::stripe::calls::{customers, subscriptions};
 use crate::stripe::snapshot::CheckoutSession;
 use crate::stripe::{self, Budget, CheckoutSessionId, CustomerId, Fetched, Key};
@@ -50,6 +52,37 @@ pub async fn customer(app: &App, tenant: &Tenant, language: Language, budget: Bu
     Ok(id)
 }
 
+/// Turns a wish of the tenant's into an order. Stripe is asked about a coupon alone.
+///
+/// # Errors
+/// Stripe or the database did not answer. Within: what was asked for is not for sale to this tenant.
+pub async fn place(
+    app: &App,
+    tenant: &Tenant,
+    wish: &Wish,
+    trust: Trust,
+    budget: Budget,
+) -> Result<std::result::Result<Order, Refusal>> {
+    let mut tx = app.db.read().await?;
+    let offer = catalog::store::offer(&mut tx).await?;
+    let buyer = store::buyer(&mut tx, tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
+    drop(tx);
+    let order = super::order(wish, &offer, &tenant.ids(), &buyer, app.catalog.currency, trust);
+    let (Ok(order), Some(word)) = (&order, &wish.coupon) else { return Ok(order) };
+    let found = match trust {
+        Trust::Customer => {
+            coupons::promotion_code(&app.stripe, word, budget).await?.map(Discount::PromotionCode)
+        }
+        Trust::Host => coupons::discount(&app.stripe, word, budget).await?,
+    };
+    let discount = match found {
+        Some(Discount::PromotionCode(code)) => CheckoutDiscount::PromotionCode(code.id),
+        Some(Discount::Coupon(coupon)) => CheckoutDiscount::Coupon(coupon.id),
+        None => return Ok(Err(Refusal::NoSuchDiscount)),
+    };
+    Ok(Ok(Order { discount, ..order.clone() }))
+}
+
 /// Where the tenant can pay for an order: the page of its one open session.
 ///
 /// # Errors
@@ -57,7 +90,7 @@ pub async fn customer(app: &App, tenant: &Tenant, language: Language, budget: Bu
 pub async fn start(
     app: &App,
     tenant: &Tenant,
-    user: &str,
+    actor: &Actor,
     language: Language,
     order: Order,
     budget: Budget,
@@ -71,10 +104,10 @@ pub async fn start(
             None => {
                 let new = session(app, tenant, &customer, language, &order, now);
                 let mut tx = app.db.write().await?;
-                if !store::start(&mut tx, &new, user, now).await? {
+                if !store::start(&mut tx, &new, actor, now).await? {
                     continue; // Somebody of the same tenant was quicker: look at theirs.
                 }
-                let entry = Entry::new(Actor::User(user.to_owned()), "checkout.started", now);
+                let entry = Entry::new(actor.clone(), "checkout.started", now);
                 let after = json!({ "plan": order.plan, "price": order.price, "quantity": order.quantity });
                 let entry =
                     entry.tenant(tenant.id.as_str()).object(new.id.as_str()).change(None, Some(after));
@@ -139,11 +172,11 @@ fn session(
         lines: std::iter::once(plan).chain(metered).collect(),
         currency: Some(order.currency),
         trial_days: (order.trial_days > 0).then(|| order.trial_days.into()),
-        discount: CheckoutDiscount::AskForCode,
+        discount: order.discount.clone(),
         automatic_tax: app.catalog.policy.automatic_tax,
         locale: language.code().to_owned(),
         success_url: site.link("/checkout/return") + "?session_id={CHECKOUT_SESSION_ID}",
-        cancel_url: site.link("/checkout/cancelled"),
+        cancel_url: site.link(&cancelled(order.cancel.as_deref())),
         expires_at: expires_at.as_second(),
     };
     Session {
@@ -156,6 +189,18 @@ fn session(
         url: None,
         expires_at,
     }
+}
+
+/// Where who turns back comes by, on the way to `next`.
+fn cancelled(next: Option<&str>) -> String {
+    let path = "/checkout/cancelled";
+    next.map_or_else(
+        || path.to_owned(),
+        |next| {
+            let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+            format!("{path}?next={next}")
+        },
+    )
 }
 
 fn key(session: &Session) -> Result<Key> {

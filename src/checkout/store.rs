@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Buyer, Order, Session, State};
+use crate::audit::Actor;
 use crate::clock::from_seconds;
 use crate::db::{Result, Tx, sql};
 use crate::stripe::calls::checkout::NewCheckout;
@@ -123,7 +124,7 @@ pub async fn of_stripe_id(tx: &mut Tx, tenant: &str, stripe_id: &str) -> Result<
 ///
 /// # Errors
 /// The database did not take it.
-pub async fn start(tx: &mut Tx, session: &Session, user: &str, now: Timestamp) -> Result<bool> {
+pub async fn start(tx: &mut Tx, session: &Session, by: &Actor, now: Timestamp) -> Result<bool> {
     let parameters = Parameters { order: session.order.clone(), request: session.request.clone() };
     let parameters = serde_json::to_string(&parameters).unwrap_or_default();
     let added = tx
@@ -138,7 +139,7 @@ pub async fn start(tx: &mut Tx, session: &Session, user: &str, now: Timestamp) -
         .bind(session.order.quantity)
         .bind(session.order.currency.code())
         .bind(parameters)
-        .bind(user)
+        .bind(by.id().unwrap_or_default())
         .bind(now.as_second())
         .bind(session.expires_at.as_second())
         .run()

@@ -10,14 +10,13 @@ use axum::routing::{get, post};
 use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 
-use super::{Order, Refusal, Wish, start, store};
+use super::{Refusal, Trust, Wish, start, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
-use crate::catalog;
 use crate::error::{Error, FieldError, Result};
 use crate::stripe::Budget;
 use crate::stripe::snapshot::{CheckoutStatus, PaymentStatus};
-use crate::web::{Flash, Form, Html, Page, redirect, redirect_out};
+use crate::web::{Flash, Form, Html, Page, local_path, redirect, redirect_out};
 
 /// How long the way back waits for Stripe before it shows the waiting page.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -43,19 +42,11 @@ async fn subscribe(
     who: Manager,
     Form(wish): Form<Wish>,
 ) -> Result<Response> {
-    let order = decide(&app, &page, &who, &wish).await?;
-    let language = page.language();
-    let url = start(&app, &who.tenant, who.user.id.as_str(), language, order, Budget::page()).await?;
+    let budget = Budget::page();
+    let order = start::place(&app, &who.tenant, &wish, Trust::Customer, budget).await?;
+    let order = order.map_err(|refusal| refuse(&page, refusal))?;
+    let url = Box::pin(start(&app, &who.tenant, &who.actor(), page.language(), order, budget)).await?;
     Ok(redirect_out(&url, page.site())?.into_response())
-}
-
-async fn decide(app: &App, page: &Page, who: &Manager, wish: &Wish) -> Result<Order> {
-    let mut tx = app.db.read().await?;
-    let offer = catalog::store::offer(&mut tx).await?;
-    let buyer = store::buyer(&mut tx, who.tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
-    let ids = [Some(who.tenant.id.as_str()), who.tenant.external_id.as_deref()];
-    let ids: Vec<&str> = ids.into_iter().flatten().collect();
-    super::order(wish, &offer, &ids, &buyer, app.catalog.currency).map_err(|refusal| refuse(page, refusal))
 }
 
 fn refuse(page: &Page, refusal: Refusal) -> Error {
@@ -107,7 +98,8 @@ async fn come_back(
         (Some(CheckoutStatus::Complete), _) => {
             let buyer = store::buyer(&mut app.db.read().await?, tenant).await?.unwrap_or_default();
             if start::has_arrived(&buyer) {
-                redirect("/").flash(Flash::success("checkout-welcome")).into_response()
+                let next = session.order.success.unwrap_or_else(|| "/".to_owned());
+                redirect(next).flash(Flash::success("checkout-welcome")).into_response()
             } else {
                 wait(page, &back)
             }
@@ -131,7 +123,15 @@ fn wait(page: Page, back: &Back) -> Response {
     (StatusCode::OK, refresh, Html(Waiting { page, again, is_long })).into_response()
 }
 
+#[derive(Deserialize)]
+struct Way {
+    next: Option<String>,
+}
+
 /// Back without having paid. The session stays open: whoever subscribes again goes on with it.
-async fn turned_back(_: Reader) -> Response {
-    redirect("/plans").flash(Flash::info("checkout-cancelled")).into_response()
+async fn turned_back(page: Page, _: Reader, Query(way): Query<Way>) -> Response {
+    let next = way.next.and_then(|next| local_path(&next, page.site()));
+    redirect(next.unwrap_or_else(|| "/plans".to_owned()))
+        .flash(Flash::info("checkout-cancelled"))
+        .into_response()
 }

@@ -2,6 +2,7 @@
 
 mod run;
 mod serve;
+mod setup;
 
 #[cfg(feature = "sandbox")]
 pub(crate) use serve::run as run_portal;
@@ -12,8 +13,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::audit::redact::Clean;
 use crate::config::{CatalogArgs, DatabaseArgs, LogArgs, LogFormat, StripeArgs, WebArgs};
-use crate::{audit, auth, tenants, webhooks};
+use crate::{api, audit, auth, doctor, reconcile, tenants, webhooks};
 
 /// A self-hosted billing portal for multi-tenant SaaS on Stripe.
 ///
@@ -37,8 +39,11 @@ enum Command {
     /// Run the Stripe-compatible sandbox alone, for anyone's tests
     #[cfg(feature = "sandbox")]
     Sandbox(serve::SandboxArgs),
-    /// Create products, prices, meters, coupons and portal settings in Stripe; running it again changes nothing
-    Setup(SetupArgs),
+    /// Create products, prices, meters, coupons, portal settings and the webhook endpoint in Stripe, and note in the database what
+    /// `serve` needs of them; running it again changes nothing
+    Setup(setup::SetupArgs),
+    /// Check the whole installation: each failure in words and with what to do about it
+    Doctor(Box<doctor::cli::Doctor>),
     /// Fetch the catalogue and all customers from Stripe
     Sync(SyncArgs),
     /// Bring the database to the form that this version reads
@@ -47,10 +52,16 @@ enum Command {
     Tenant(WithDatabase<tenants::cli::Tenant>),
     /// Users: create, list
     User(WithDatabase<auth::cli::User>),
+    /// Links that sign somebody in once: create
+    SignInLink(WithDatabase<auth::cli::SignInLink>),
+    /// Keys of the API: create, list, revoke
+    ApiKey(WithDatabase<api::cli::Keys>),
     /// The audit: verify its chain, export it
     Audit(WithDatabase<audit::cli::Audit>),
-    /// Stripe's events: list, show, replay, count
-    Event(WithDatabase<webhooks::cli::Event>),
+    /// Hold the database and Stripe against each other, both ways; exits with 2 where findings are left
+    Reconcile(ReconcileArgs),
+    /// Stripe's events: list, show, replay, recover, count
+    Event(EventArgs),
 }
 
 impl Command {
@@ -87,21 +98,13 @@ struct ServeArgs {
 }
 
 #[derive(Args, Debug)]
-struct SetupArgs {
+struct EventArgs {
+    #[command(subcommand)]
+    command: webhooks::cli::Event,
+    #[command(flatten)]
+    database: DatabaseArgs,
     #[command(flatten)]
     stripe: StripeArgs,
-    #[command(flatten)]
-    catalog: CatalogArgs,
-    /// The address that Stripe sends events to, ending in `/webhooks/stripe`: makes the endpoint and prints its signing
-    /// secret, which Stripe shows only once
-    #[arg(long)]
-    webhook_url: Option<url::Url>,
-    /// Put back what somebody has changed in Stripe since
-    #[arg(long)]
-    update: bool,
-    /// How to print what was done
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
 }
 
 #[derive(Args, Debug)]
@@ -113,6 +116,16 @@ struct SyncArgs {
     /// Fetch this customer alone (`cus_…`)
     #[arg(long)]
     customer: Option<String>,
+}
+
+#[derive(Args, Debug)]
+struct ReconcileArgs {
+    #[command(flatten)]
+    wish: reconcile::cli::Reconcile,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    stripe: StripeArgs,
 }
 
 /// How a command prints what it has to say.
@@ -164,14 +177,15 @@ pub fn say(line: impl std::fmt::Display) {
 fn start_log(args: &LogArgs, default: &str) {
     let wanted = args.log.as_deref().unwrap_or(default);
     let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(default));
-    let to = std::io::stderr;
+    // Whatever somebody logs some day, a card number does not get out.
+    let to = || Clean(std::io::stderr());
     let text = match args.log_format {
         Some(format) => format == LogFormat::Text,
-        None => to().is_terminal(),
+        None => std::io::stderr().is_terminal(),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_target(false);
     if text {
-        builder.with_ansi(to().is_terminal()).init();
+        builder.with_ansi(std::io::stderr().is_terminal()).init();
     } else {
         builder.json().flatten_event(true).init();
     }

@@ -2,14 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::{Command, Failure, Format, ServeArgs, SetupArgs, SyncArgs, WithDatabase, say, serve};
-use crate::catalog::setup::{self, Outcome};
+use super::{Command, EventArgs, Failure, ServeArgs, SyncArgs, WithDatabase, say, serve, setup};
 use crate::clock::Clock;
-use crate::config::{DatabaseArgs, StripeArgs};
+use crate::config::{ConfigError, DatabaseArgs, Missing, StripeArgs};
 use crate::db::Db;
-use crate::stripe::signature::Secret;
 use crate::stripe::{Stripe, StripeConfig};
-use crate::sync;
+use crate::{reconcile, sync};
 
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
@@ -18,8 +16,17 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Demo(args) => Box::pin(serve::demo(args)).await?,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => serve::sandbox(args).await?,
-        Command::Setup(args) => set_up(args).await?,
+        Command::Setup(args) => setup::run(args).await?,
+        Command::Doctor(doctor) => return Box::pin(doctor.run()).await,
         Command::Sync(args) => sync(args).await?,
+        Command::Reconcile(args) => {
+            let means = reconcile::work::Means {
+                db: open(&args.database).await?,
+                stripe: stripe(&args.stripe)?,
+                clock: Clock::system(),
+            };
+            return args.wish.run(&means).await;
+        }
         Command::Migrate(args) => {
             open(&args).await?;
             say("The database is up to date.");
@@ -30,12 +37,16 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::User(WithDatabase { command, database }) => {
             command.run(&open(&database).await?, &Clock::system()).await?;
         }
+        Command::SignInLink(WithDatabase { command, database }) => {
+            command.run(&open(&database).await?, &Clock::system()).await?;
+        }
+        Command::ApiKey(WithDatabase { command, database }) => {
+            command.run(&open(&database).await?, &Clock::system()).await?;
+        }
         Command::Audit(WithDatabase { command, database }) => {
             command.run(&open(&database).await?, &Clock::system()).await?;
         }
-        Command::Event(WithDatabase { command, database }) => {
-            command.run(&open(&database).await?, &Clock::system()).await?;
-        }
+        Command::Event(args) => event(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -47,44 +58,31 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let catalog = args.catalog.load()?;
     let db = open(&args.database).await?;
     let app = crate::app::App::new(db, clock, stripe, config, catalog);
-    serve::portal(app.clone(), args.web.listen, crate::app::router(app)).await
+    let closed = app.secrets.load(app.clock.wall().as_second()).await?;
+    if closed > 0 {
+        tracing::warn!(
+            closed,
+            "signing secrets were stored with another Stripe key and cannot be read: run setup --rotate-webhook-secret"
+        );
+    }
+    if app.secrets.is_empty() {
+        return Err(ConfigError::Missing(Missing::WebhookSecrets).into());
+    }
+    let router = crate::app::router(app.clone());
+    serve::portal(app, args.web.listen, args.web.metrics_listen, router).await
 }
 
-async fn set_up(args: SetupArgs) -> Result<(), Failure> {
-    let catalog = args.catalog.load()?;
-    let wish = setup::Wish { webhook_url: args.webhook_url.as_ref(), update: args.update };
-    let report = setup::run(&stripe(&args.stripe)?, &catalog, wish).await?;
-    print_setup(&report, args.format)
+async fn event(args: EventArgs) -> Result<(), Failure> {
+    let db = open(&args.database).await?;
+    // The key is asked for where Stripe is.
+    let stripe = if args.command.asks_stripe() { Some(stripe(&args.stripe)?) } else { None };
+    Ok(args.command.run(&db, &Clock::system(), stripe.as_ref()).await?)
 }
 
 async fn sync(args: SyncArgs) -> Result<(), Failure> {
     let db = open(&args.database).await?;
     let stripe = stripe(&args.stripe)?;
     say(sync::command(&db, &stripe, &Clock::system(), args.customer.as_deref()).await?);
-    Ok(())
-}
-
-fn print_setup(report: &setup::Report, format: Format) -> Result<(), Failure> {
-    let secret = report.webhook_secret.as_ref().map(Secret::expose);
-    if format == Format::Json {
-        let report = serde_json::json!({ "items": report.items, "webhook_secret": secret });
-        say(serde_json::to_string_pretty(&report)?);
-        return Ok(());
-    }
-    for item in &report.items {
-        let outcome = match item.outcome {
-            Outcome::Created => "created",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Updated => "updated",
-            Outcome::Differs => "differs: left as it is (--update puts it back)",
-        };
-        say(format_args!("{:<22} {:<24} {:<34} {outcome}", item.object, item.name, item.id));
-    }
-    if let Some(secret) = secret {
-        say(format_args!(
-            "\nStripe shows the signing secret of the endpoint only once:\n\n    STRIPE_WEBHOOK_SECRETS={secret}"
-        ));
-    }
     Ok(())
 }
 
@@ -95,7 +93,8 @@ pub(super) async fn open(args: &DatabaseArgs) -> Result<Db, Failure> {
     Ok(db)
 }
 
-fn stripe(args: &StripeArgs) -> Result<Stripe, Failure> {
+/// The way to Stripe.
+pub(super) fn stripe(args: &StripeArgs) -> Result<Stripe, Failure> {
     let (secret_key, api_base) = args.resolve()?;
     Ok(Stripe::new(StripeConfig::new(secret_key, Some(api_base))?)?)
 }

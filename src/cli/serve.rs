@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Failure;
 use crate::app::App;
 use crate::web::server::{Limits, serve, stop_signal};
-use crate::{auth, worker};
+use crate::{api, auth, metrics, worker};
 #[cfg(feature = "sandbox")]
 use crate::{
     demo,
@@ -23,8 +23,19 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(600);
 
 /// Serves the portal and does its background work until the system asks it to stop; then answers what was begun.
-pub(super) async fn portal(app: App, listen: SocketAddr, router: Router) -> Result<(), Failure> {
+pub(super) async fn portal(
+    app: App,
+    listen: SocketAddr,
+    metrics_listen: Option<SocketAddr>,
+    router: Router,
+) -> Result<(), Failure> {
     let listener = bind(listen).await?;
+    if let Some(address) = metrics_listen {
+        let (listener, handle) = (bind(address).await?, metrics::web::install()?);
+        tracing::info!(address = %listener.local_addr()?, "metrics at /metrics");
+        // It ends with the process: nobody waits for the last figures.
+        tokio::spawn(metrics::web::serve(listener, app.clone(), handle, std::future::pending()));
+    }
     tracing::info!(address = %listener.local_addr()?, url = %app.config.site.public_url, "serving");
     run(app, listener, router, stop_signal()).await;
     Ok(())
@@ -47,6 +58,9 @@ pub(crate) async fn run(app: App, listener: TcpListener, router: Router, stop: i
 /// Forgets sessions and tries to sign in that are over, every ten minutes.
 async fn sweep(app: App) {
     loop {
+        if let Err(error) = api::work::sweep(&app.db, &app.clock).await {
+            tracing::warn!(%error, "old answers of the API were not forgotten; a little later again");
+        }
         if let Err(error) = auth::work::sweep(&app.auth).await {
             tracing::warn!(%error, "cannot forget what is over; trying again later");
         }

@@ -14,6 +14,7 @@ mod open;
 mod query;
 mod sessions;
 mod sql;
+mod watch;
 
 pub use error::{Error, Result};
 pub use group::{Batch, GroupCommit};
@@ -25,13 +26,17 @@ use sql::Dialect;
 pub use sql::{Bulk, Registered, Sql, registered};
 #[doc(hidden)]
 pub use sqlx;
+pub use watch::{Committed, Deed, committed};
 
 pub use crate::{bulk, sql, text_column};
+
+use std::panic::Location;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transaction};
+use watch::Watch;
 
 /// The most rows of one insert. A power of two; with it a connection prepares at most ten texts of one insert.
 const MOST_ROWS: usize = 512;
@@ -59,7 +64,10 @@ pub enum Db {
 
 /// A connection, lent: what every store function takes. From [`Db::read`] it cannot write and sees each statement's own
 /// snapshot; from [`Db::write`] it is a transaction that is undone unless [`commit`](Self::commit) is called.
-pub struct Tx(On);
+pub struct Tx {
+    on: On,
+    watch: Watch,
+}
 
 enum On {
     SqliteRead(PoolConnection<Sqlite>),
@@ -73,22 +81,32 @@ impl Db {
     ///
     /// # Errors
     /// When none becomes free, or can be made, within three seconds.
-    pub async fn read(&self) -> Result<Tx> {
-        Ok(Tx(match self {
-            Self::Sqlite { read, .. } => On::SqliteRead(read.acquire().await?),
-            Self::Postgres { read, .. } => On::PostgresRead(read.acquire().await?),
-        }))
+    #[track_caller]
+    pub fn read(&self) -> impl Future<Output = Result<Tx>> + Send {
+        let watch = Watch::new(Location::caller());
+        async move {
+            let on = match self {
+                Self::Sqlite { read, .. } => On::SqliteRead(read.acquire().await?),
+                Self::Postgres { read, .. } => On::PostgresRead(read.acquire().await?),
+            };
+            Ok(Tx { on, watch })
+        }
     }
 
     /// A transaction that can write. On SQLite it is the only one, and holds the write lock from the start.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub async fn write(&self) -> Result<Tx> {
-        Ok(Tx(match self {
-            Self::Sqlite { write, .. } => On::SqliteWrite(write.begin_with("begin immediate").await?),
-            Self::Postgres { write, .. } => On::PostgresWrite(write.begin().await?),
-        }))
+    #[track_caller]
+    pub fn write(&self) -> impl Future<Output = Result<Tx>> + Send {
+        let watch = Watch::new(Location::caller());
+        async move {
+            let on = match self {
+                Self::Sqlite { write, .. } => On::SqliteWrite(write.begin_with("begin immediate").await?),
+                Self::Postgres { write, .. } => On::PostgresWrite(write.begin().await?),
+            };
+            Ok(Tx { on, watch })
+        }
     }
 }
 
@@ -117,7 +135,7 @@ impl Tx {
         bind: impl for<'q> Fn(Query<'q>, &R) -> Query<'q>,
     ) -> Result<Vec<T>> {
         let most = MOST_ROWS.min(MOST_VALUES / bulk.columns().max(1)).max(1);
-        let dialect = match self.0 {
+        let dialect = match self.on {
             On::SqliteRead(_) | On::SqliteWrite(_) => Dialect::Sqlite,
             On::PostgresRead(_) | On::PostgresWrite(_) => Dialect::Postgres,
         };
@@ -138,16 +156,18 @@ impl Tx {
     /// When the database could not keep them: then none is kept, unless the connection broke at that moment, which leaves
     /// it open. Nothing may be acknowledged.
     pub async fn commit(self) -> Result<()> {
-        match self.0 {
+        match self.on {
             On::SqliteWrite(transaction) => transaction.commit().await?,
             On::PostgresWrite(transaction) => transaction.commit().await?,
-            On::SqliteRead(_) | On::PostgresRead(_) => {}
+            On::SqliteRead(_) | On::PostgresRead(_) => return Ok(()),
         }
+        self.watch.keep();
         Ok(())
     }
 
     fn on(&mut self, lite: SqlStr, pg: SqlStr) -> Query<'_> {
-        match &mut self.0 {
+        self.watch.note(lite.as_str());
+        match &mut self.on {
             On::SqliteRead(to) => Query::on_sqlite(to, lite),
             On::SqliteWrite(to) => Query::on_sqlite(to, lite),
             On::PostgresRead(to) => Query::on_postgres(to, pg),

@@ -18,7 +18,7 @@ use tower_sessions::SessionStore as Store;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store;
 
-use super::{Db, Result, sql};
+use super::{Db, Result, Tx, sql};
 use crate::clock::Clock;
 
 /// Seconds without a request after which a session is over.
@@ -137,17 +137,32 @@ impl SessionStore {
     /// As [`of_user`](Self::of_user).
     pub async fn end_others(&self, user: &str, keep: Option<&str>) -> Result<usize> {
         let mut tx = self.0.db.write().await?;
+        let ended = Self::end_others_within(&mut tx, user, keep).await?;
+        tx.commit().await?;
+        self.forget(&ended);
+        Ok(ended.len())
+    }
+
+    /// The same in the transaction of the change that asks for it. Once that is committed, the handles are to be
+    /// [forgotten](Self::forget).
+    ///
+    /// # Errors
+    /// As [`of_user`](Self::of_user).
+    pub async fn end_others_within(tx: &mut Tx, user: &str, keep: Option<&str>) -> Result<Vec<String>> {
         let ended: Vec<(String,)> = tx
             .query(sql!("delete from sessions where user_id = $1 and id <> $2 returning id"))
             .bind(user)
             .bind(keep.unwrap_or_default())
             .all()
             .await?;
-        tx.commit().await?;
-        for (handle,) in &ended {
+        Ok(ended.into_iter().map(|(handle,)| handle).collect())
+    }
+
+    /// Takes sessions that have ended out of memory.
+    pub fn forget(&self, handles: &[String]) {
+        for handle in handles {
             self.0.cache.remove(handle);
         }
-        Ok(ended.len())
     }
 
     /// One step of work: deletes sessions that are over, up to a thousand; how many.

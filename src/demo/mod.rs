@@ -7,6 +7,7 @@
 mod control;
 pub use control::Control;
 mod seeds;
+mod usage;
 pub mod web;
 
 use std::net::SocketAddr;
@@ -21,8 +22,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::app::{self, App};
-use crate::catalog::policy::Catalog;
-use crate::catalog::setup;
+use crate::catalog::install;
 use crate::cli::{Failure, say};
 use crate::clock::{Clock, from_seconds};
 use crate::config::{Config, WebhookSecrets};
@@ -32,7 +32,7 @@ use crate::mail;
 use crate::sandbox::{self, Sandbox};
 use crate::stripe::{Stripe, StripeConfig};
 use crate::web::Site;
-use crate::{sync, worker};
+use crate::worker;
 
 /// How long before today the demo's history begins.
 const HISTORY_DAYS: i64 = 100;
@@ -115,6 +115,15 @@ impl TimeMachine {
         self.control.card(customer, number).await
     }
 
+    /// Until it is switched off, nothing that happens in the sandbox is told to anybody.
+    ///
+    /// # Errors
+    /// The sandbox did not answer.
+    pub async fn quiet(&self, on: bool) -> Result<(), Failure> {
+        let wish = serde_json::json!({ "on": on });
+        self.control.ask(http::Method::POST, "quiet", &wish).await.map(drop)
+    }
+
     /// Companies and people to sign in as.
     pub fn cast(&self) -> &[seeds::Company] {
         self.cast.get().map_or(&[], Vec::as_slice)
@@ -149,6 +158,7 @@ pub async fn start(portal: SocketAddr, sandbox: SocketAddr) -> Result<Demo, Fail
         livemode: false,
         // There is nobody to keep secrets from, and a link in a mail is there to be followed.
         mail: mail::Settings { server: None, reveals_secrets: true },
+        host_tokens: None,
     };
     // A test key by its form: a live key cannot get here.
     let mut stripe = StripeConfig::new("sk_test_demo".parse()?, Some(base.clone()))?;
@@ -158,7 +168,7 @@ pub async fn start(portal: SocketAddr, sandbox: SocketAddr) -> Result<Demo, Fail
     std::fs::create_dir(&folder)?;
     let db = Db::open(&format!("sqlite://{}", folder.join("demo.db").display())).await?;
     db.migrate().await?;
-    let app = App::new(db, clock.clone(), Stripe::new(stripe)?, config, Catalog::load(None)?);
+    let app = App::new(db, clock.clone(), Stripe::new(stripe)?, config, usage::catalog()?);
     let machine = TimeMachine {
         control: Control::new(base),
         clock,
@@ -205,8 +215,7 @@ pub async fn serve(demo: Demo, listener: TcpListener, stop: impl Future<Output =
 }
 
 async fn play(app: &App, machine: &TimeMachine) -> Result<(), Failure> {
-    setup::run(&app.stripe, &app.catalog, setup::Wish::default()).await?;
-    sync::catalogue(&app.db, &app.stripe).await?;
+    install::run(&app.db, &app.clock, &app.stripe, &app.catalog, install::Wish::default()).await?;
     let cast = seeds::play(app, machine).await?;
     let _ = machine.cast.set(cast);
     Ok(())

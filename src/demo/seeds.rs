@@ -4,20 +4,28 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
+use super::usage::{self, Habit};
 use super::{Step, TimeMachine};
 use crate::app::App;
+use crate::audit::Actor;
 use crate::auth::{self, NewUser, Role, UserId};
 use crate::catalog::{self, Interval};
 use crate::checkout;
 use crate::cli::Failure;
 use crate::i18n::Language;
+use crate::members;
+use crate::stripe::calls::schedules;
 use crate::stripe::calls::subscriptions::{self, Reason};
+use crate::stripe::snapshot::Phase;
 use crate::stripe::{Budget, CustomerId, Key, SubscriptionId};
 use crate::tenants::{self, NewTenant, Tenant};
 
 /// A card that pays, and one that is declined at every charge.
 pub(super) const CARD_THAT_PAYS: &str = "4242424242424242";
 pub(super) const CARD_THAT_FAILS: &str = "4000000000000341";
+
+/// Into which company who is asked, as what.
+const GUEST: (&str, &str, Role) = ("Birch & Sons", "nora@birch.example", Role::Supervisor);
 
 /// A company to look at.
 #[derive(Clone, Debug)]
@@ -52,6 +60,8 @@ struct Script {
     people: &'static [(&'static str, &'static str, Role)],
     plan: Option<(&'static str, &'static str)>,
     acts: &'static [(Ago, Act)],
+    /// What it uses, from its first act to its cancellation; one without acts for some weeks.
+    uses: &'static [Habit],
 }
 
 /// How long before today.
@@ -63,10 +73,16 @@ struct Ago {
 
 #[derive(Clone, Copy)]
 enum Act {
-    Subscribe { trial_days: u32 },
+    Subscribe {
+        trial_days: u32,
+    },
     CardFails,
     CancelAtEnd,
     CancelNow,
+    /// Plans a smaller plan, by its slug, for the end of the period.
+    PlanDowngrade(&'static str),
+    /// What the portal is never told of.
+    CancelUnheard,
 }
 
 const fn ago(months: i64, days: i64) -> Ago {
@@ -83,6 +99,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Ada Palmer", "ada", Role::Owner)],
         plan: None,
         acts: &[],
+        uses: usage::FREE,
     },
     Script {
         name: "Birch & Sons",
@@ -92,11 +109,13 @@ const SCRIPTS: &[Script] = &[
         story: "demo-active",
         people: &[
             ("Bruno Lang", "bruno", Role::Owner),
+            ("Britta Sommer", "britta", Role::Admin),
             ("Bea Roth", "bea", Role::Supervisor),
             ("Ben Ott", "ben", Role::Operator),
         ],
         plan: Some(("professional", "month")),
         acts: &[(ago(3, 5), Act::Subscribe { trial_days: 0 })],
+        uses: usage::STEADY,
     },
     Script {
         name: "Cedro Labs",
@@ -107,6 +126,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Carmen Vidal", "carmen", Role::Owner), ("Celia Mora", "celia", Role::Admin)],
         plan: Some(("professional", "month")),
         acts: &[(ago(0, 10), Act::Subscribe { trial_days: 14 })],
+        uses: usage::NEAR,
     },
     Script {
         name: "Dune Media",
@@ -117,6 +137,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Dora Klein", "dora", Role::Owner)],
         plan: Some(("starter", "month")),
         acts: &[(ago(2, 3), Act::Subscribe { trial_days: 0 }), (ago(0, 20), Act::CardFails)],
+        uses: usage::LIGHT,
     },
     Script {
         name: "Elm Logistics",
@@ -127,6 +148,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Emil Novak", "emil", Role::Owner)],
         plan: Some(("starter", "month")),
         acts: &[(ago(1, 12), Act::Subscribe { trial_days: 0 }), (ago(0, 4), Act::CancelAtEnd)],
+        uses: usage::OVER,
     },
     Script {
         name: "Fjord Travel",
@@ -137,6 +159,7 @@ const SCRIPTS: &[Script] = &[
         people: &[("Freya Lund", "freya", Role::Owner)],
         plan: Some(("starter", "month")),
         acts: &[(ago(2, 1), Act::Subscribe { trial_days: 0 }), (ago(0, 7), Act::CancelNow)],
+        uses: usage::LIGHT,
     },
     Script {
         name: "Ginkgo Health",
@@ -147,6 +170,40 @@ const SCRIPTS: &[Script] = &[
         people: &[("Gita Rao", "gita", Role::Owner)],
         plan: Some(("enterprise", "year")),
         acts: &[(ago(2, 20), Act::Subscribe { trial_days: 0 })],
+        uses: usage::LARGE,
+    },
+    Script {
+        name: "Heron Books",
+        domain: "heron.example",
+        language: "en",
+        time_zone: "Europe/Dublin",
+        story: "demo-downgrade",
+        people: &[("Hugo Marsh", "hugo", Role::Owner)],
+        plan: Some(("professional", "month")),
+        acts: &[(ago(1, 18), Act::Subscribe { trial_days: 0 }), (ago(0, 2), Act::PlanDowngrade("starter"))],
+        uses: usage::STEADY,
+    },
+    Script {
+        name: "Indigo Foods",
+        domain: "indigo.example",
+        language: "es",
+        time_zone: "Europe/Madrid",
+        story: "demo-read-only",
+        people: &[("Irene Soto", "irene", Role::Owner)],
+        plan: Some(("starter", "month")),
+        acts: &[(ago(2, 10), Act::Subscribe { trial_days: 0 }), (ago(0, 20), Act::CardFails)],
+        uses: usage::LIGHT,
+    },
+    Script {
+        name: "Juniper Works",
+        domain: "juniper.example",
+        language: "en",
+        time_zone: "Europe/Dublin",
+        story: "demo-drifted",
+        people: &[("Hanna Berg", "hanna", Role::Owner)],
+        plan: Some(("professional", "month")),
+        acts: &[(ago(1, 20), Act::Subscribe { trial_days: 0 }), (ago(0, 2), Act::CancelUnheard)],
+        uses: usage::LIGHT,
     },
 ];
 
@@ -170,12 +227,57 @@ pub(super) async fn play(app: &App, machine: &TimeMachine) -> Result<Vec<Company
         }
     }
     acts.sort_by_key(|(at, ..)| *at);
+    let mut told = app.clock.now();
     for (at, act, script, tenant) in acts {
         machine.travel(app, Step::To(at)).await?;
+        told = use_up(app, &cast, today, told).await?;
         perform(app, machine, act, script, &tenant).await?;
     }
     machine.travel(app, Step::To(today)).await?;
+    use_up(app, &cast, today, told).await?;
+    ask_to_join(app, &cast).await?;
     Ok(cast)
+}
+
+/// Has the first of a company's people invite somebody who has not answered yet.
+async fn ask_to_join(app: &App, cast: &[Company]) -> Result<(), Failure> {
+    let (name, email, role) = GUEST;
+    let company = cast.iter().find(|company| company.name == name);
+    let company = company.and_then(|company| Some((company.tenant.as_ref()?, company.people.first()?)));
+    let (tenant, first) = company.ok_or("nobody is there to invite the guest")?;
+    let mut tx = app.db.write().await?;
+    let by = members::act::By {
+        actor: Actor::User(first.user.as_str().to_owned()),
+        user: auth::store::find(&mut tx, &first.user).await?,
+        address: None,
+        now: app.clock.now(),
+        wall: app.clock.wall().as_second(),
+    };
+    members::act::invite(&mut tx, &tenant.id, &by, &email.parse()?, role).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Reports what all companies have used since `told`; the time up to which that is.
+async fn use_up(
+    app: &App,
+    cast: &[Company],
+    today: Timestamp,
+    told: Timestamp,
+) -> Result<Timestamp, Failure> {
+    let now = app.clock.now();
+    for (script, company) in SCRIPTS.iter().zip(cast) {
+        let Some(tenant) = &company.tenant else { continue };
+        let (mut since, mut until) = (before(today, ago(1, 10))?, now);
+        for (at, act) in script.acts {
+            match act {
+                Act::Subscribe { .. } => since = before(today, *at)?,
+                Act::CancelNow => until = until.min(before(today, *at)?),
+                _ => {}
+            }
+        }
+        usage::report(app, &tenant.id, script.uses, since.max(told), until).await?;
+    }
+    Ok(now)
 }
 
 fn before(today: Timestamp, ago: Ago) -> Result<Timestamp, Failure> {
@@ -232,12 +334,29 @@ async fn perform(
                 .await?;
             Ok(())
         }
+        Act::CancelUnheard => {
+            let reason = Reason { feedback: Some("too_expensive".into()), comment: None };
+            let id = subscription(app, &customer).await?;
+            machine.quiet(true).await?;
+            let cancelled = subscriptions::cancel_at_period_end(
+                &app.stripe,
+                &id,
+                &reason,
+                &Key::random(),
+                Budget::work(),
+            )
+            .await;
+            machine.quiet(false).await?;
+            cancelled?;
+            Ok(())
+        }
         Act::CancelNow => {
             let reason = Reason { feedback: Some("too_expensive".into()), comment: None };
             let id = subscription(app, &customer).await?;
             subscriptions::cancel_now(&app.stripe, &id, &reason, false, Budget::work()).await?;
             Ok(())
         }
+        Act::PlanDowngrade(slug) => plan_downgrade(app, &customer, slug).await,
     }
 }
 
@@ -281,6 +400,24 @@ async fn subscribe(
         new["trial_period_days"] = trial_days.into();
     }
     post(app, "/subscriptions", new).await.map(drop)
+}
+
+/// Plans another plan at the same interval for the end of the period, as confirming a downgrade does.
+async fn plan_downgrade(app: &App, customer: &CustomerId, slug: &str) -> Result<(), Failure> {
+    let id = subscription(app, customer).await?;
+    let plan = schedules::create_from(&app.stripe, &id, &Key::random(), Budget::work()).await?.value;
+    let now = plan.phases.first().ok_or("the schedule has no phase")?;
+    let offer = catalog::store::offer(&mut app.db.read().await?).await?;
+    let smaller = offer.plan_for_sale(slug, &[]).ok_or("the plan is not for sale")?;
+    let price = smaller.price(Interval::Month, app.catalog.currency).ok_or("the plan has no such price")?;
+    let mut after =
+        Phase { start_date: now.end_date.ok_or("the phase has no end")?, end_date: None, ..now.clone() };
+    for item in after.items.iter_mut().filter(|item| item.quantity.is_some()) {
+        item.price = price.id.parse()?;
+    }
+    let phases = [now.clone(), after];
+    schedules::set_phases(&app.stripe, &plan.id, &phases, &[], &Key::random(), Budget::work()).await?;
+    Ok(())
 }
 
 async fn subscription(app: &App, customer: &CustomerId) -> Result<SubscriptionId, Failure> {

@@ -8,7 +8,6 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use http::{HeaderMap, header};
 use serde::Deserialize;
 use tower_sessions::Session;
 
@@ -18,7 +17,7 @@ use crate::app::App;
 use crate::auth::{self, Origin, SignedIn};
 use crate::checkout;
 use crate::error::{Error, Result};
-use crate::web::{ClientAddress, Flash, Form, Html, Page, local_path, redirect};
+use crate::web::{Flash, Form, Html, Page, local_path, redirect};
 
 /// The demo's own pages.
 pub fn router() -> Router<App> {
@@ -77,9 +76,8 @@ struct Choice {
 async fn sign_in(
     State(app): State<App>,
     Extension(machine): Extension<Arc<TimeMachine>>,
-    ClientAddress(address): ClientAddress,
+    from: Origin,
     session: Session,
-    headers: HeaderMap,
     Form(choice): Form<Choice>,
 ) -> Result<Response> {
     let company = machine
@@ -89,8 +87,8 @@ async fn sign_in(
     let person =
         company.and_then(|company| company.people.iter().find(|person| person.user.as_str() == choice.user));
     let person = person.ok_or(Error::NotFound)?;
-    app.auth.welcome(&session, &person.user, &Origin::new(address, headers.get(header::USER_AGENT))).await?;
-    let home = if company.is_some_and(|company| company.tenant.is_some()) { "/" } else { "/staff/mails" };
+    app.auth.welcome(&session, &person.user, &from).await?;
+    let home = if company.is_some_and(|company| company.tenant.is_some()) { "/" } else { "/staff" };
     Ok(redirect(home).into_response())
 }
 

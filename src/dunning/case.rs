@@ -61,9 +61,15 @@ impl Case {
         }
     }
 
+    /// Since when, and for how long.
+    fn missing(&self) -> Missing {
+        let Self { opened_at, restricts_at, cancels_at, .. } = *self;
+        Missing { opened_at, restricts_at, cancels_at }
+    }
+
     /// Whole days since the payment first failed.
     pub fn days(&self, now: Timestamp) -> i64 {
-        now.as_second().saturating_sub(self.opened_at).div_euclid(DAY)
+        self.missing().days(now)
     }
 
     /// Whether access is restricted for it.
@@ -73,6 +79,29 @@ impl Case {
 
     /// The days that hold for this case: those that were fixed when it was opened, whatever the catalogue says today.
     pub fn policy(&self, catalog: &Dunning) -> Dunning {
+        self.missing().policy(catalog)
+    }
+}
+
+/// A payment that is missing, as far as time goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// When it first failed; unix seconds.
+    pub opened_at: i64,
+    /// When access is restricted for it; none until the days are fixed.
+    pub restricts_at: Option<i64>,
+    /// When the subscription ends for it.
+    pub cancels_at: Option<i64>,
+}
+
+impl Missing {
+    /// Whole days since it first failed.
+    pub fn days(&self, now: Timestamp) -> i64 {
+        now.as_second().saturating_sub(self.opened_at).div_euclid(DAY)
+    }
+
+    /// The days that hold for it: those that were fixed when the case was opened, whatever the catalogue says today.
+    pub fn policy(&self, catalog: &Dunning) -> Dunning {
         let day = |at: Option<i64>, otherwise: u16| {
             at.and_then(|at| u16::try_from((at - self.opened_at).div_euclid(DAY)).ok()).unwrap_or(otherwise)
         };
@@ -81,6 +110,16 @@ impl Case {
             cancel: day(self.cancels_at, catalog.cancel),
             ..*catalog
         }
+    }
+
+    /// When access becomes read only; unix seconds.
+    pub fn restricts(&self, catalog: &Dunning) -> i64 {
+        self.restricts_at.unwrap_or(self.opened_at + i64::from(catalog.restrict) * DAY)
+    }
+
+    /// When the subscription ends; unix seconds.
+    pub fn cancels(&self, catalog: &Dunning) -> i64 {
+        self.cancels_at.unwrap_or(self.opened_at + i64::from(catalog.cancel) * DAY)
     }
 }
 

@@ -11,7 +11,7 @@ pub mod work;
 
 use std::str::FromStr;
 
-pub use case::{Case, Planned};
+pub use case::{Case, Missing, Planned};
 
 use jiff::Timestamp;
 
@@ -226,20 +226,18 @@ pub struct Due {
     pub cancels_at: Option<i64>,
 }
 
-/// What is to be done of the steps at a moment: the latest that is due. The end only comes after the last mail, and leaves the
-/// time between the two that was planned.
+/// What is to be done of the steps at a moment: the latest that is due. The end only comes after the last mail, and where that
+/// is late by more than a day, leaves the time between the two that was planned.
 pub fn due(steps: &[Planned], now: Timestamp) -> Option<Due> {
     let now = now.as_second();
     let waiting: Vec<_> = steps.iter().filter(|step| step.is_waiting() && step.due_at <= now).collect();
     let latest = waiting.iter().map(|planned| planned.step).max()?;
     let warning = waiting.iter().find(|planned| planned.step == Step::Final);
-    let (step, cancels_at) = match warning {
-        Some(warning) if latest == Step::Cancel => {
-            let gap = steps
-                .iter()
-                .find(|planned| planned.step == Step::Cancel)
-                .map_or(0, |end| end.due_at - warning.due_at);
-            (Step::Final, Some(now.saturating_add(gap)))
+    let end = steps.iter().find(|planned| planned.step == Step::Cancel);
+    let (step, cancels_at) = match warning.zip(end) {
+        Some((warning, end)) if latest >= Step::Final => {
+            let is_late = latest == Step::Cancel || now - warning.due_at > DAY;
+            (Step::Final, is_late.then(|| now.saturating_add(end.due_at - warning.due_at)))
         }
         _ => (latest, None),
     };
@@ -268,6 +266,10 @@ pub fn timeline(case: &Case, steps: &[Planned]) -> Vec<Line> {
         let is_grave = matches!(planned.step, Step::Restrict | Step::Cancel);
         match planned.done_at {
             Some(at) if planned.state == "done" => lines.push(line(at, planned.step.key(), true, is_grave)),
+            // Its mail was left out, but time restricted access all the same.
+            Some(_) if planned.step == Step::Restrict && planned.state == "skipped" => {
+                lines.push(line(planned.due_at, planned.step.key(), true, is_grave));
+            }
             None if case.state == State::Open => {
                 lines.push(line(planned.due_at, planned.step.key(), false, is_grave));
             }

@@ -29,6 +29,7 @@ pub async fn on_invoice(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: T
     }
     let case = find(tx, invoice.id.as_str()).await?;
     match (standing, case) {
+        (Payment::Missing, None) if waits_for_payment(tx, invoice).await? => Ok(()),
         (Payment::Missing, None) => open(tx, invoice, actor, now).await,
         (Payment::Missing, Some(case))
             if case.state == State::Open && case.amount != invoice.amount_remaining =>
@@ -46,9 +47,24 @@ pub async fn on_invoice(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: T
     }
 }
 
+/// Whether an invoice is that of a change that is only made when it is paid: the plan before stays in force and is paid, so that
+/// nothing is missing. Such a change leaves its subscription as it is; any other makes it late.
+async fn waits_for_payment(tx: &mut Tx, invoice: &InvoiceRow) -> Result<bool> {
+    let (Some("subscription_update"), Some(subscription)) =
+        (invoice.billing_reason.as_deref(), &invoice.subscription_id)
+    else {
+        return Ok(false);
+    };
+    let late: Option<(String,)> = tx
+        .query(sql!("select id from subscriptions where id = $1 and status in ('past_due', 'unpaid')"))
+        .bind(subscription.as_str())
+        .optional()
+        .await?;
+    Ok(late.is_none())
+}
+
 async fn open(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: Timestamp) -> Result<()> {
-    // Stripe's own time of the failure as far as it is known: never one that has not come yet.
-    let opened_at = invoice.seen_at.min(now.as_second());
+    let opened_at = failed_at(tx, invoice).await?.min(now.as_second());
     let opened = tx
         .query(sql!(
             "insert into dunning_cases (invoice_id, tenant_id, customer_id, subscription_id, number, currency, amount, state,"
@@ -75,7 +91,37 @@ async fn open(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: Timestamp) 
     Ok(())
 }
 
-/// Closes an open case. A payment says thank you.
+/// When the payment of an invoice first failed, by Stripe's clock: what the first event of it says, which may have waited for a
+/// worker for days; without one, when the invoice was seen.
+async fn failed_at(tx: &mut Tx, invoice: &InvoiceRow) -> Result<i64> {
+    let (told,): (Option<i64>,) = tx
+        .query(sql!(
+            "select min(created_at) from webhook_events where customer_id = $1 and object_id = $2"
+            " and type = 'invoice.payment_failed'"
+        ))
+        .bind(invoice.customer_id.as_str())
+        .bind(invoice.id.as_str())
+        .one()
+        .await?;
+    Ok(told.map_or(invoice.seen_at, |told| told.min(invoice.seen_at)))
+}
+
+/// Has the cases of a subscription that is over looked at: there is nothing left to lose.
+///
+/// # Errors
+/// See [`on_invoice`].
+pub async fn on_end(tx: &mut Tx, subscription: &str, now: Timestamp) -> Result<()> {
+    tx.query(sql!(
+        "update dunning_cases set next_at = $2 where subscription_id = $1 and state = 'open' and next_at > $2"
+    ))
+    .bind(subscription)
+    .bind(now.as_second())
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Closes an open case. A payment says thank you; so does what lifts a restriction.
 ///
 /// # Errors
 /// See [`on_invoice`].
@@ -99,12 +145,17 @@ pub async fn close(tx: &mut Tx, case: &Case, state: State, actor: &Actor, now: T
         .change(None, Some(json!({ "state": state.as_str(), "days": case.days(now) })))
         .cause(format!("dunning.closed:{}", case.invoice_id));
     audit::record(tx, &entry).await?;
-    if state == State::Paid {
+    // What another case still restricts is not lifted by this one.
+    let other = open_of(tx, &case.tenant_id).await?;
+    let is_lifted = case.is_restricted(now) && !other.as_ref().is_some_and(|other| other.is_restricted(now));
+    if state == State::Paid || (state == State::Void && is_lifted) {
         let restored = Restored {
             invoice: case.invoice_id.clone(),
             number: case.number.clone(),
             amount: case.owed(),
-            was_restricted: case.is_restricted(now),
+            was_restricted: is_lifted,
+            still_owed: other.is_some(),
+            waived: state == State::Void,
         };
         let mail = New::of(&Letter::AccessRestored(restored), case.invoice_id.clone())
             .tenant(case.tenant_id.as_str());

@@ -5,11 +5,13 @@
 
 mod format;
 mod texts;
+mod zones;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use texts::{Arg, Value};
+pub use zones::{zone, zones_with};
 
 use crate::money::Money;
 

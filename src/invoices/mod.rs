@@ -3,8 +3,14 @@
 //! Rows are written by `sync` alone. Links to Stripe's own pages and PDFs are never kept: they run out, so each is fetched when
 //! somebody wants it.
 
+mod act;
+pub mod api;
 pub mod store;
 pub mod web;
+
+pub use act::{find, link_of};
+
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -89,6 +95,23 @@ impl Invoice {
         }
     }
 
+    /// Where it stands, in the words of the API. The same decision as the condition of `store::page`.
+    pub fn word(&self) -> Word {
+        match &self.status {
+            InvoiceStatus::Paid if self.refunded > 0 && self.refunded >= self.paid => Word::Refunded,
+            InvoiceStatus::Paid => Word::Paid,
+            InvoiceStatus::Open if self.attempts > 0 => Word::Failed,
+            InvoiceStatus::Uncollectible => Word::Failed,
+            InvoiceStatus::Void => Word::Canceled,
+            InvoiceStatus::Open | InvoiceStatus::Draft | InvoiceStatus::Other(_) => Word::Pending,
+        }
+    }
+
+    /// Its place in the list.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { created_at: self.created_at.as_second(), id: self.id.as_str().to_owned() }
+    }
+
     /// Whether it can still be paid.
     pub fn is_payable(&self) -> bool {
         matches!(self.status, InvoiceStatus::Open | InvoiceStatus::Uncollectible) && self.remaining > 0
@@ -144,6 +167,37 @@ impl State {
             Self::Open | Self::PartlyRefunded | Self::Refunded => "info",
             Self::Failed | Self::Overdue | Self::Uncollectible => "danger",
             Self::Draft | Self::Void | Self::Unknown => "",
+        }
+    }
+}
+
+/// Where an invoice stands, in the words of the API: what its payer must do, not what Stripe calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// To be paid.
+    Pending,
+    /// Paid.
+    Paid,
+    /// A payment failed, or it was given up.
+    Failed,
+    /// Paid, and all of it went back.
+    Refunded,
+    /// Taken back.
+    Canceled,
+}
+
+impl Word {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Paid, Self::Failed, Self::Refunded, Self::Canceled];
+
+    /// As it stands in addresses and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::Failed => "failed",
+            Self::Refunded => "refunded",
+            Self::Canceled => "canceled",
         }
     }
 }
@@ -297,13 +351,21 @@ impl Cursor {
     pub fn text(&self) -> String {
         format!("{}.{}", self.created_at, self.id)
     }
+}
 
-    fn parse(text: &str) -> Option<Self> {
-        let (created_at, id) = text.split_once('.')?;
-        Some(Self {
-            created_at: created_at.parse().ok()?,
-            id: id.parse::<InvoiceId>().ok()?.as_str().to_owned(),
-        })
+/// The text is no place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no place in the list")]
+pub struct NotACursor;
+
+impl FromStr for Cursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (created_at, id) = text.split_once('.').ok_or(NotACursor)?;
+        let id: InvoiceId = id.parse().map_err(|_| NotACursor)?;
+        let created_at = created_at.parse().map_err(|_| NotACursor)?;
+        Ok(Self { created_at, id: id.as_str().to_owned() })
     }
 }
 
@@ -375,7 +437,7 @@ impl Query {
         if from.zip(to).is_some_and(|(from, to)| from > to) {
             bad.push(BadQuery::Order);
         }
-        let after = Cursor::parse(&self.after);
+        let after: Option<Cursor> = self.after.parse().ok();
         if after.is_none() && !self.after.is_empty() {
             bad.push(BadQuery::After);
         }

@@ -2,12 +2,27 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{Detail, Filter, Invoice, Outcome, Payment};
+use super::{Cursor, Detail, Filter, Invoice, Outcome, Payment, Word};
 use crate::clock::from_seconds;
 use crate::db::{Result, Tx, sql};
 use crate::money::{Currency, Money};
 use crate::stripe::InvoiceId;
 use crate::stripe::snapshot::InvoiceStatus;
+
+/// The columns of a [`Row`] but for what is on the invoice.
+macro_rules! columns {
+    () => {
+        "id, number, status, currency, subtotal, discount, tax, total, starting_balance, amount_due, amount_paid, amount_remaining, period_start, period_end, created_at, due_at, paid_at, next_attempt_at, attempt_count"
+    };
+}
+
+/// The invoices `i` that are wanted: of a tenant, in a span, after a place, standing so. The words are those of `Invoice::word`,
+/// decided there in the same way.
+macro_rules! wanted {
+    () => {
+        " where i.tenant_id = $1 and i.created_at >= $2 and (i.created_at, i.id) < ($3, $4) and i.status <> 'draft' and ($5 = '' or $5 = case when i.status = 'void' then 'canceled' when i.status = 'uncollectible' or (i.status = 'open' and i.attempt_count > 0) then 'failed' when i.status <> 'paid' then 'pending' when (select coalesce(sum(c.amount_refunded), 0) from charges c where c.tenant_id = i.tenant_id and c.created_at >= i.created_at and c.amount_refunded > 0 and (replace(i.payments, '\"' || c.id || '\"', '') <> i.payments or replace(i.payments, '\"' || c.payment_intent_id || '\"', '') <> i.payments)) >= case when i.amount_paid > 0 then i.amount_paid else 1 end then 'refunded' else 'paid' end)"
+    };
+}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -76,16 +91,14 @@ pub async fn list(
     };
     let query = match filter.status {
         None => tx.query(sql!(
-            "select id, number, status, currency, subtotal, discount, tax, total, starting_balance, amount_due, amount_paid,"
-            " amount_remaining, period_start, period_end, created_at, due_at, paid_at, next_attempt_at, attempt_count,"
-            " '[]' as lines, '[]' as taxes, payments from invoices"
+            "select " columns!()
+            ", '[]' as lines, '[]' as taxes, payments from invoices"
             " where tenant_id = $1 and created_at >= $2 and (created_at, id) < ($3, $4) and status <> 'draft'"
             " order by created_at desc, id desc limit $5"
         )),
         Some(_) => tx.query(sql!(
-            "select id, number, status, currency, subtotal, discount, tax, total, starting_balance, amount_due, amount_paid,"
-            " amount_remaining, period_start, period_end, created_at, due_at, paid_at, next_attempt_at, attempt_count,"
-            " '[]' as lines, '[]' as taxes, payments from invoices"
+            "select " columns!()
+            ", '[]' as lines, '[]' as taxes, payments from invoices"
             " where tenant_id = $1 and created_at >= $2 and (created_at, id) < ($3, $4) and status = $6"
             " order by created_at desc, id desc limit $5"
         )),
@@ -95,6 +108,11 @@ pub async fn list(
         None => query.all().await?,
         Some(status) => query.bind(status.as_str()).all().await?,
     };
+    with_refunds(tx, tenant, rows).await
+}
+
+/// Rows with what went back of each.
+async fn with_refunds(tx: &mut Tx, tenant: &str, rows: Vec<Row>) -> Result<Vec<Invoice>> {
     let paid_by: Vec<Vec<PaidBy>> = rows.iter().map(|row| json(&row.payments)).collect();
     let since = rows.iter().map(|row| row.created_at).min().unwrap_or(i64::MAX);
     let refunds = refunded_since(tx, tenant, since).await?;
@@ -118,6 +136,80 @@ async fn refunded_since(tx: &mut Tx, tenant: &str, since: i64) -> Result<Vec<Cha
     .await
 }
 
+/// Which invoices a page of the API is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Those that stand so.
+    pub word: Option<Word>,
+    /// Made between two times, unix seconds, the second one not included.
+    pub span: (i64, i64),
+    /// Those that come after this one.
+    pub after: Option<&'a Cursor>,
+}
+
+impl Wanted<'_> {
+    /// Where the list begins, and the word that is asked for, empty for all.
+    fn bounds(&self) -> ((i64, i64, &str), &'static str) {
+        let (from, until) = self.span;
+        let word = self.word.map_or("", Word::as_str);
+        match self.after {
+            Some(after) if after.created_at < until => ((from, after.created_at, after.id.as_str()), word),
+            _ => ((from, until, ""), word),
+        }
+    }
+}
+
+/// A page of the tenant's invoices, newest first, drafts left out.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn page(
+    tx: &mut Tx,
+    tenant: &str,
+    wanted: &Wanted<'_>,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Invoice>> {
+    let ((from, before, id), word) = wanted.bounds();
+    let rows: Vec<Row> = tx
+        .query(sql!(
+            "select " columns!() ", '[]' as lines, '[]' as taxes, payments from invoices i"
+            wanted!()
+            " order by created_at desc, id desc limit $6 offset $7"
+        ))
+        .bind(tenant)
+        .bind(from)
+        .bind(before)
+        .bind(id)
+        .bind(word)
+        .bind(limit)
+        .bind(offset)
+        .all()
+        .await?;
+    with_refunds(tx, tenant, rows).await
+}
+
+/// How many invoices a list has in all, from its beginning on.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn count(tx: &mut Tx, tenant: &str, wanted: &Wanted<'_>) -> Result<i64> {
+    let ((from, before, id), word) = wanted.bounds();
+    let (count,): (i64,) = tx
+        .query(sql!(
+            "select count(*) from invoices i"
+            wanted!()
+        ))
+        .bind(tenant)
+        .bind(from)
+        .bind(before)
+        .bind(id)
+        .bind(word)
+        .one()
+        .await?;
+    Ok(count)
+}
+
 /// One invoice of the tenant with all that is on it.
 ///
 /// # Errors
@@ -125,9 +217,8 @@ async fn refunded_since(tx: &mut Tx, tenant: &str, since: i64) -> Result<Vec<Cha
 pub async fn detail(tx: &mut Tx, tenant: &str, id: &InvoiceId) -> Result<Option<Detail>> {
     let row: Option<Row> = tx
         .query(sql!(
-            "select id, number, status, currency, subtotal, discount, tax, total, starting_balance, amount_due, amount_paid,"
-            " amount_remaining, period_start, period_end, created_at, due_at, paid_at, next_attempt_at, attempt_count,"
-            " lines, taxes, payments from invoices where tenant_id = $1 and id = $2 and status <> 'draft'"
+            "select " columns!()
+            ", lines, taxes, payments from invoices where tenant_id = $1 and id = $2 and status <> 'draft'"
         ))
         .bind(tenant)
         .bind(id.as_str())

@@ -7,14 +7,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 
-use super::{BadQuery, Cursor, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, store};
+use super::{BadQuery, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, find, link_of, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
 use crate::clock::from_seconds;
-use crate::error::{Error, FieldError, Result, WayOn};
+use crate::error::{FieldError, Result};
 use crate::money::{Money, totals};
-use crate::stripe::calls::invoices;
-use crate::stripe::{Budget, InvoiceId, snapshot};
+use crate::stripe::{Budget, snapshot};
 use crate::tenants::Tenant;
 use crate::web::{Csv, Form, Html, Page, Redirect, redirect_out};
 
@@ -66,7 +65,7 @@ async fn list(
 
     let has_more = invoices.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     invoices.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let last = invoices.last().filter(|_| has_more).map(cursor);
+    let last = invoices.last().filter(|_| has_more).map(Invoice::cursor);
     Ok(Html(List {
         asked,
         statuses: StatusFilter::ALL,
@@ -79,10 +78,6 @@ async fn list(
         page,
     })
     .into_response())
-}
-
-fn cursor(invoice: &Invoice) -> Cursor {
-    Cursor { created_at: invoice.created_at.as_second(), id: invoice.id.as_str().to_owned() }
 }
 
 /// Total and what is still to be paid, for each currency that is listed.
@@ -149,12 +144,6 @@ async fn detail(
     Ok(Html(DetailPage { detail, may_pay, page }))
 }
 
-/// The tenant's invoice of that id; another's is not there.
-async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<Detail> {
-    let id: InvoiceId = id.parse().map_err(|_| Error::NotFound)?;
-    store::detail(&mut app.db.read().await?, tenant.id.as_str(), &id).await?.ok_or(Error::NotFound)
-}
-
 /// A form that carries nothing but its token.
 #[derive(serde::Deserialize)]
 struct Nothing {}
@@ -197,12 +186,7 @@ async fn send_to(
     id: &str,
     link: impl FnOnce(snapshot::Invoice) -> Option<String>,
 ) -> Result<Redirect> {
-    let invoice = find(app, tenant, id).await?.invoice;
-    let fresh = invoices::get_one(&app.stripe, &invoice.id, Budget::page()).await?;
-    let to = link(fresh.value).ok_or_else(|| {
-        let way_on = WayOn::new(format!("/invoices/{}", invoice.id.as_str()), "invoices-back-to-invoice");
-        Error::Conflict { reason: "invoices-no-link", way_on: Some(way_on) }
-    })?;
+    let to = link_of(app, tenant, id, link, Budget::page()).await?;
     redirect_out(&to, page.site())
 }
 
@@ -225,7 +209,7 @@ async fn export(
             row(&mut csv, &page, invoice);
         }
         match invoices.last() {
-            Some(last) => filter.after = Some(cursor(last)),
+            Some(last) => filter.after = Some(last.cursor()),
             None => break,
         }
     }

@@ -48,8 +48,14 @@ pub struct Restored {
     pub number: Option<String>,
     /// What is no longer owed.
     pub amount: Money,
-    /// Whether access had been restricted.
+    /// Whether a restriction of access is lifted by it.
     pub was_restricted: bool,
+    /// Whether another payment is still missing.
+    #[serde(default)]
+    pub still_owed: bool,
+    /// Whether it is no longer asked for, rather than paid.
+    #[serde(default)]
+    pub waived: bool,
 }
 
 /// An invoice will be charged soon.
@@ -59,6 +65,13 @@ pub struct Upcoming {
     pub amount: Money,
     /// When; unix seconds.
     pub at: i64,
+    /// Whether there is a payment method to charge.
+    #[serde(default = "yes")]
+    pub can_charge: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// The trial ends soon.
@@ -100,6 +113,48 @@ pub struct Cancelled {
     pub unpaid: bool,
 }
 
+/// A change of plan, interval or seats is planned for later, or no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangePlanned {
+    /// The plan's name until then.
+    pub from: String,
+    /// The plan's name from then on.
+    pub to: String,
+    /// From when; unix seconds.
+    pub at: i64,
+    /// What it will cost.
+    pub price: Option<Money>,
+    /// Whether it was undone: everything stays as it is.
+    pub undone: bool,
+}
+
+/// A subscription that was about to end, or was paused, goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The plan's name.
+    pub plan: String,
+    /// When it renews; unix seconds.
+    pub renews_at: Option<i64>,
+}
+
+/// Payments are no longer collected, or are again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collection {
+    /// The plan's name.
+    pub plan: String,
+    /// Until when they are paused, or when the next one is due; unix seconds.
+    pub at: Option<i64>,
+}
+
+/// For staff: a tenant has more than one subscription in force, and may be charged twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondSubscription {
+    /// The tenant's id.
+    pub tenant: String,
+    /// Stripe's ids, the oldest first.
+    pub subscriptions: Vec<String>,
+}
+
 /// A share of a limit is used up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageThreshold {
@@ -132,6 +187,21 @@ pub struct Invitation {
     pub expires_at: i64,
 }
 
+/// The validation found what cannot wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The word of the check: `revenue`, `webhooks`, `duplicates`, `cards`.
+    pub check: String,
+    /// Money that differs.
+    pub amount: Option<Money>,
+    /// A share, in parts of a million.
+    pub ppm: Option<i64>,
+    /// Where it was found.
+    pub place: Option<String>,
+    /// Whom the operator has named for it; none: the user it is addressed to.
+    pub to: Option<String>,
+}
+
 /// A link that lets its bearer in once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -139,6 +209,17 @@ pub struct Link {
     pub path: String,
     /// Until when; unix seconds, of the world's time.
     pub expires_at: i64,
+}
+
+/// Something is wrong with the portal and needs one of its staff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// The address that it goes to.
+    pub to: String,
+    /// Which: a word of [`crate::alarm::Alarm`].
+    pub name: String,
+    /// Since when; unix seconds.
+    pub since: i64,
 }
 
 /// The facts of a mail.
@@ -164,14 +245,28 @@ pub enum Letter {
     PlanChanged(PlanChanged),
     /// See [`Cancelled`].
     Cancelled(Cancelled),
+    /// See [`ChangePlanned`].
+    ChangePlanned(ChangePlanned),
+    /// See [`Resumed`].
+    Resumed(Resumed),
+    /// Payments are no longer collected.
+    PaymentsPaused(Collection),
+    /// Payments are collected again.
+    PaymentsResumed(Collection),
+    /// See [`SecondSubscription`].
+    SecondSubscription(SecondSubscription),
     /// See [`UsageThreshold`].
     UsageThreshold(UsageThreshold),
+    /// See [`Alert`].
+    Alert(Alert),
     /// See [`Invitation`].
     Invitation(Invitation),
     /// A link to choose a new password.
     PasswordReset(Link),
     /// A link that signs in.
     SignInLink(Link),
+    /// See [`Alarm`].
+    Alarm(Alarm),
 }
 
 /// Kind and facts belong together: one list for reading, writing and naming them.
@@ -209,10 +304,17 @@ letters!(
     TrialEnding,
     PlanChanged,
     Cancelled,
+    ChangePlanned,
+    Resumed,
+    PaymentsPaused,
+    PaymentsResumed,
+    SecondSubscription,
     UsageThreshold,
+    Alert,
     Invitation,
     PasswordReset,
-    SignInLink
+    SignInLink,
+    Alarm
 );
 
 impl Letter {
@@ -253,10 +355,17 @@ impl Letter {
             Kind::PaymentUrgent => Self::PaymentUrgent(unpaid),
             Kind::PaymentFinal => Self::PaymentFinal(unpaid),
             Kind::AccessRestricted => Self::AccessRestricted(unpaid),
-            Kind::AccessRestored => {
-                Self::AccessRestored(Restored { invoice, number, amount, was_restricted: true })
+            Kind::AccessRestored => Self::AccessRestored(Restored {
+                invoice,
+                number,
+                amount,
+                was_restricted: true,
+                still_owed: false,
+                waived: false,
+            }),
+            Kind::UpcomingInvoice => {
+                Self::UpcomingInvoice(Upcoming { amount, at: days(7), can_charge: true })
             }
-            Kind::UpcomingInvoice => Self::UpcomingInvoice(Upcoming { amount, at: days(7) }),
             Kind::TrialEnding => Self::TrialEnding(TrialEnding {
                 plan: "Professional".into(),
                 ends_at: days(3),
@@ -275,6 +384,26 @@ impl Letter {
                 ended: false,
                 unpaid: false,
             }),
+            Kind::ChangePlanned => Self::ChangePlanned(ChangePlanned {
+                from: "Professional".into(),
+                to: "Starter".into(),
+                at: days(12),
+                price: Some(Money::new(2_900, Currency::EUR)),
+                undone: false,
+            }),
+            Kind::Resumed => {
+                Self::Resumed(Resumed { plan: "Professional".into(), renews_at: Some(days(12)) })
+            }
+            Kind::PaymentsPaused => {
+                Self::PaymentsPaused(Collection { plan: "Professional".into(), at: None })
+            }
+            Kind::PaymentsResumed => {
+                Self::PaymentsResumed(Collection { plan: "Professional".into(), at: Some(days(12)) })
+            }
+            Kind::SecondSubscription => Self::SecondSubscription(SecondSubscription {
+                tenant: "ten_sample".into(),
+                subscriptions: vec!["sub_first".into(), "sub_second".into()],
+            }),
             Kind::UsageThreshold => Self::UsageThreshold(UsageThreshold {
                 metric: "messages".into(),
                 percent: 80,
@@ -282,6 +411,13 @@ impl Letter {
                 limit: 10_000,
                 hard: true,
                 resets_at: Some(days(9)),
+            }),
+            Kind::Alert => Self::Alert(Alert {
+                check: "revenue".into(),
+                amount: Some(amount),
+                ppm: None,
+                place: None,
+                to: None,
             }),
             Kind::Invitation => Self::Invitation(Invitation {
                 email: "ben@example.com".into(),
@@ -292,6 +428,11 @@ impl Letter {
             }),
             Kind::PasswordReset => Self::PasswordReset(link("/password/sample")),
             Kind::SignInLink => Self::SignInLink(link("/sign-in/link/sample")),
+            Kind::Alarm => Self::Alarm(Alarm {
+                to: "support@example.com".into(),
+                name: crate::alarm::Alarm::WebhooksSilent.as_str().into(),
+                since: now,
+            }),
         }
     }
 }

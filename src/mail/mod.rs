@@ -41,19 +41,33 @@ pub enum Kind {
     PlanChanged,
     /// The subscription will end, or has ended.
     Cancelled,
+    /// A change is planned for later, or was undone.
+    ChangePlanned,
+    /// What was about to end, or paused, goes on.
+    Resumed,
+    /// Payments are no longer collected.
+    PaymentsPaused,
+    /// Payments are collected again.
+    PaymentsResumed,
+    /// For staff: a tenant has two subscriptions.
+    SecondSubscription,
     /// A share of a limit is used up.
     UsageThreshold,
+    /// The validation found what cannot wait.
+    Alert,
     /// Somebody is asked to join a tenant.
     Invitation,
     /// A link to choose a new password.
     PasswordReset,
     /// A link that signs in.
     SignInLink,
+    /// Something is wrong with the portal and needs one of its staff.
+    Alarm,
 }
 
 impl Kind {
     /// All of them, in the order of their life.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::Receipt,
         Self::PaymentFailed,
         Self::PaymentUrgent,
@@ -64,10 +78,17 @@ impl Kind {
         Self::TrialEnding,
         Self::PlanChanged,
         Self::Cancelled,
+        Self::ChangePlanned,
+        Self::Resumed,
+        Self::PaymentsPaused,
+        Self::PaymentsResumed,
+        Self::SecondSubscription,
         Self::UsageThreshold,
+        Self::Alert,
         Self::Invitation,
         Self::PasswordReset,
         Self::SignInLink,
+        Self::Alarm,
     ];
 
     /// Its word in rows and addresses.
@@ -83,10 +104,17 @@ impl Kind {
             Self::TrialEnding => "trial_ending",
             Self::PlanChanged => "plan_changed",
             Self::Cancelled => "cancelled",
+            Self::ChangePlanned => "change_planned",
+            Self::Resumed => "resumed",
+            Self::PaymentsPaused => "payments_paused",
+            Self::PaymentsResumed => "payments_resumed",
+            Self::SecondSubscription => "second_subscription",
             Self::UsageThreshold => "usage_threshold",
+            Self::Alert => "alert",
             Self::Invitation => "invitation",
             Self::PasswordReset => "password_reset",
             Self::SignInLink => "sign_in_link",
+            Self::Alarm => "alarm",
         }
     }
 
@@ -110,10 +138,17 @@ impl Kind {
             Self::TrialEnding => "mail-kind-trial-ending",
             Self::PlanChanged => "mail-kind-plan-changed",
             Self::Cancelled => "mail-kind-cancelled",
+            Self::ChangePlanned => "mail-kind-change-planned",
+            Self::Resumed => "mail-kind-resumed",
+            Self::PaymentsPaused => "mail-kind-payments-paused",
+            Self::PaymentsResumed => "mail-kind-payments-resumed",
+            Self::SecondSubscription => "mail-kind-second-subscription",
             Self::UsageThreshold => "mail-kind-usage-threshold",
+            Self::Alert => "mail-kind-alert",
             Self::Invitation => "mail-kind-invitation",
             Self::PasswordReset => "mail-kind-password-reset",
             Self::SignInLink => "mail-kind-sign-in-link",
+            Self::Alarm => "mail-kind-alarm",
         }
     }
 }

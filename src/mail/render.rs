@@ -4,7 +4,10 @@ use askama::Template;
 use jiff::tz::TimeZone;
 
 use super::Letter;
-use super::letter::{Cancelled, PlanChanged, Receipt, TrialEnding, Unpaid, UsageThreshold};
+use super::letter::{
+    self, Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed,
+    SecondSubscription, TrialEnding, Unpaid, Upcoming, UsageThreshold,
+};
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
 use crate::i18n::Language;
@@ -142,35 +145,18 @@ impl Words<'_> {
             Letter::PaymentUrgent(unpaid) => self.payment_urgent(unpaid),
             Letter::PaymentFinal(unpaid) => self.payment_final(unpaid),
             Letter::AccessRestricted(unpaid) => self.access_restricted(unpaid),
-            Letter::AccessRestored(restored) => {
-                let amount = self.money(restored.amount);
-                let (subject, text) = if restored.was_restricted {
-                    ("mail-restored-subject", "mail-restored-text")
-                } else {
-                    ("mail-settled-subject", "mail-settled-text")
-                };
-                Content {
-                    subject: self.word(subject),
-                    paragraphs: vec![self.text(text, &[("amount", &amount)])],
-                    facts: self.invoice_facts(restored.number.as_ref(), restored.amount),
-                    button: self.button("mail-open-portal", "/"),
-                    notes: Vec::new(),
-                }
-            }
-            Letter::UpcomingInvoice(upcoming) => {
-                let args = [("amount", self.money(upcoming.amount)), ("date", self.date(upcoming.at))];
-                Content {
-                    subject: self.text("mail-upcoming-subject", &args),
-                    paragraphs: vec![self.text("mail-upcoming-text", &args)],
-                    facts: vec![(self.word("mail-amount"), self.money(upcoming.amount))],
-                    button: self.button("mail-open-portal", "/"),
-                    notes: Vec::new(),
-                }
-            }
+            Letter::AccessRestored(restored) => self.access_restored(restored),
+            Letter::UpcomingInvoice(upcoming) => self.upcoming_invoice(upcoming),
             Letter::TrialEnding(trial) => self.trial_ending(trial),
             Letter::PlanChanged(change) => self.plan_changed(change),
             Letter::Cancelled(cancelled) => self.cancelled(cancelled),
+            Letter::ChangePlanned(change) => self.change_planned(change),
+            Letter::Resumed(resumed) => self.resumed(resumed),
+            Letter::PaymentsPaused(collection) => self.payments_paused(collection),
+            Letter::PaymentsResumed(collection) => self.payments_resumed(collection),
+            Letter::SecondSubscription(second) => self.second_subscription(second),
             Letter::UsageThreshold(usage) => self.usage(usage),
+            Letter::Alert(alert) => self.alert(alert),
             Letter::Invitation(invitation) => {
                 let tenant = self.reader.tenant.clone().unwrap_or_default();
                 let args = [
@@ -187,6 +173,7 @@ impl Words<'_> {
                     notes: vec![self.text("mail-link-until", &args), self.word("mail-not-you")],
                 }
             }
+            Letter::Alarm(alarm) => self.alarm(alarm),
             Letter::PasswordReset(link) => self.link(
                 ["mail-reset-subject", "mail-reset-text", "mail-reset-button"],
                 &link.path,
@@ -278,6 +265,46 @@ impl Words<'_> {
         self.unpaid(unpaid, self.text("mail-restricted-subject", &args), paragraphs)
     }
 
+    fn access_restored(&self, restored: &Restored) -> Content {
+        let amount = self.money(restored.amount);
+        let (subject, text) = match (restored.waived, restored.was_restricted, restored.still_owed) {
+            (true, ..) => ("mail-waived-subject", "mail-waived-text"),
+            (false, true, _) => ("mail-restored-subject", "mail-restored-text"),
+            (false, false, false) => ("mail-settled-subject", "mail-settled-text"),
+            (false, false, true) => ("mail-settled-subject", "mail-settled-more"),
+        };
+        let mut paragraphs = vec![self.text(text, &[("amount", &amount)])];
+        let button = if restored.still_owed {
+            paragraphs.push(self.word("mail-still-owed"));
+            self.button("mail-see-missing", "/payment")
+        } else {
+            self.button("mail-open-portal", "/")
+        };
+        Content {
+            subject: self.word(subject),
+            paragraphs,
+            facts: self.invoice_facts(restored.number.as_ref(), restored.amount),
+            button,
+            notes: Vec::new(),
+        }
+    }
+
+    fn upcoming_invoice(&self, upcoming: &Upcoming) -> Content {
+        let args = [("amount", self.money(upcoming.amount)), ("date", self.date(upcoming.at))];
+        let (text, button) = if upcoming.can_charge {
+            ("mail-upcoming-text", "mail-open-portal")
+        } else {
+            ("mail-upcoming-needs-method", "mail-add-method")
+        };
+        Content {
+            subject: self.text("mail-upcoming-subject", &args),
+            paragraphs: vec![self.text(text, &args)],
+            facts: vec![(self.word("mail-amount"), self.money(upcoming.amount))],
+            button: self.button(button, "/"),
+            notes: Vec::new(),
+        }
+    }
+
     fn trial_ending(&self, trial: &TrialEnding) -> Content {
         let price = trial.price.map(|price| self.money(price));
         let args = [
@@ -331,6 +358,67 @@ impl Words<'_> {
         }
     }
 
+    fn change_planned(&self, change: &ChangePlanned) -> Content {
+        let args = [("from", change.from.clone()), ("to", change.to.clone()), ("date", self.date(change.at))];
+        let (subject, text) = if change.undone {
+            ("mail-undone-subject", "mail-undone-text")
+        } else {
+            ("mail-planned-subject", "mail-planned-text")
+        };
+        let price = change.price.filter(|_| !change.undone);
+        Content {
+            subject: self.text(subject, &args),
+            paragraphs: vec![self.text(text, &args)],
+            facts: price.map(|price| (self.word("mail-price"), self.money(price))).into_iter().collect(),
+            button: self.button("mail-open-portal", "/"),
+            notes: vec![self.word("mail-not-you-plan")],
+        }
+    }
+
+    fn resumed(&self, resumed: &Resumed) -> Content {
+        let date = resumed.renews_at.map(|at| self.date(at));
+        let args = [("plan", resumed.plan.clone()), ("date", date.clone().unwrap_or_default())];
+        let text = if date.is_some() { "mail-resumed-text" } else { "mail-resumed-plain" };
+        self.about_the_plan("mail-resumed-subject", text, &args)
+    }
+
+    fn payments_paused(&self, collection: &Collection) -> Content {
+        let date = collection.at.map(|at| self.date(at));
+        let args = [("plan", collection.plan.clone()), ("date", date.clone().unwrap_or_default())];
+        let text = if date.is_some() { "mail-paused-until-text" } else { "mail-paused-text" };
+        self.about_the_plan("mail-paused-subject", text, &args)
+    }
+
+    fn payments_resumed(&self, collection: &Collection) -> Content {
+        let date = collection.at.map(|at| self.date(at));
+        let args = [("plan", collection.plan.clone()), ("date", date.clone().unwrap_or_default())];
+        let text = if date.is_some() { "mail-collecting-text" } else { "mail-collecting-plain" };
+        self.about_the_plan("mail-collecting-subject", text, &args)
+    }
+
+    fn about_the_plan(&self, subject: &str, text: &str, args: &[(&str, String)]) -> Content {
+        Content {
+            subject: self.text(subject, args),
+            paragraphs: vec![self.text(text, args)],
+            facts: Vec::new(),
+            button: self.button("mail-open-portal", "/"),
+            notes: vec![self.word("mail-not-you-plan")],
+        }
+    }
+
+    fn second_subscription(&self, second: &SecondSubscription) -> Content {
+        let tenant = self.reader.tenant.clone().unwrap_or_else(|| second.tenant.clone());
+        let args = [("tenant", tenant)];
+        let ids = second.subscriptions.iter().map(|id| (self.word("mail-second-subscription"), id.clone()));
+        Content {
+            subject: self.text("mail-second-subject", &args),
+            paragraphs: vec![self.text("mail-second-text", &args), self.word("mail-second-repair")],
+            facts: ids.collect(),
+            button: self.button("mail-second-button", &format!("/staff/audit?tenant={}", second.tenant)),
+            notes: Vec::new(),
+        }
+    }
+
     fn usage(&self, usage: &UsageThreshold) -> Content {
         let language = self.reader.language;
         let metric = self.catalog.metric(&usage.metric).map(|metric| match language {
@@ -358,6 +446,39 @@ impl Words<'_> {
             facts,
             button: self.button("mail-see-usage", "/usage"),
             notes: Vec::new(),
+        }
+    }
+
+    fn alert(&self, alert: &Alert) -> Content {
+        let check = alert.check.parse::<crate::reconcile::checks::Check>();
+        let check = check.map_or_else(|_| alert.check.clone(), |check| self.word(check.key()));
+        let args = [("check", check)];
+        let mut facts = Vec::new();
+        facts.extend(alert.amount.map(|amount| (self.word("mail-alert-amount"), self.money(amount))));
+        let share = alert.ppm.map(|ppm| self.reader.language.percent(ppm / 100));
+        facts.extend(share.map(|share| (self.word("mail-alert-share"), share)));
+        facts.extend(alert.place.clone().map(|place| (self.word("mail-alert-place"), place)));
+        Content {
+            subject: self.text("mail-alert-subject", &args),
+            paragraphs: vec![self.text("mail-alert-text", &args)],
+            facts,
+            button: self.button("mail-alert-button", "/staff/validation"),
+            notes: Vec::new(),
+        }
+    }
+
+    fn alarm(&self, alarm: &letter::Alarm) -> Content {
+        let known = alarm.name.parse::<crate::alarm::Alarm>().ok();
+        let what = known.map_or_else(|| alarm.name.clone(), |known| self.word(known.key()));
+        let mut paragraphs = vec![what.clone()];
+        paragraphs.extend(known.map(|known| self.word(known.remedy())));
+        Content {
+            subject: self.text("mail-alarm-subject", &[("what", &what)]),
+            paragraphs,
+            facts: vec![(self.word("mail-alarm-since"), self.date_time(alarm.since))],
+            button: self
+                .button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Alarm::page)),
+            notes: vec![self.word("mail-alarm-once")],
         }
     }
 

@@ -187,6 +187,20 @@ pub struct Offered {
 }
 
 impl Server {
+    /// Whether the server can be reached and takes the password: connects, says hello and goodbye.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn greet(&self) -> Result<(), Failure> {
+        in_time(async {
+            let mut connection = self.connect().await?;
+            connection.quit().await?;
+            Ok(())
+        })
+        .await
+        .unwrap_or_else(|| Err(Failure::Passing("the server took too long".to_owned())))
+    }
+
     /// Connects, says whom the mail is for, and stops where the server waits for it.
     ///
     /// # Errors

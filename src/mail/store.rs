@@ -190,6 +190,19 @@ pub enum Outcome {
     Lost,
 }
 
+impl Outcome {
+    /// Its word in metrics; none where another worker has the mail.
+    pub const fn as_str(&self) -> Option<&'static str> {
+        match self {
+            Self::Sent { .. } => Some("sent"),
+            Self::Kept { .. } => Some("kept"),
+            Self::Again { .. } => Some("again"),
+            Self::Failed { .. } => Some("failed"),
+            Self::Lost => None,
+        }
+    }
+}
+
 /// Notes what became of a try, with an entry in the audit where it is over. A link that lets its bearer in is erased then,
 /// unless `reveals`.
 ///
@@ -287,6 +300,8 @@ pub async fn reader(tx: &mut Tx, mail: &Claimed, letter: &Letter) -> Result<(Rea
     };
     let invited = match letter {
         Letter::Invitation(invitation) => Some(invitation.email.clone()),
+        Letter::Alert(alert) => alert.to.clone(),
+        Letter::Alarm(alarm) => Some(alarm.to.clone()),
         _ => None,
     };
     Ok((reader, invited.or(row.email).or(row.tenant_email)))

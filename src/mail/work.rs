@@ -13,6 +13,7 @@ use super::smtp::{Failure, Parcel};
 use super::store::{self, Claimed, Outcome};
 use crate::app::App;
 use crate::db::Result;
+use crate::metrics::names;
 
 /// How long a claim holds, in seconds: longer than both steps of the way to the server.
 pub const LEASE: i64 = 300;
@@ -44,6 +45,9 @@ pub async fn step(app: &App) -> Result<bool> {
             error,
             "a mail did not go out"
         );
+    }
+    if let Some(word) = outcome.as_str() {
+        metrics::counter!(names::MAILS, "outcome" => word).increment(1);
     }
     let mut tx = app.db.write().await?;
     store::finish(&mut tx, &mail, &outcome, app.config.mail.reveals_secrets, now).await?;

@@ -12,6 +12,9 @@
 //! | `GET settings`, `POST settings {retry_days, after_retries, …}` | what the account configures |
 //! | `POST cards {customer, number}` | makes a customer's saved cards behave like another test card |
 //! | `POST disputes {charge}` | a cardholder disputes a charge |
+//! | `POST quiet {on}` | until it is switched off, nothing that happens leaves an event behind |
+//! | `POST drift {id, set: {"/path": value} \| remove: true}` | changes or removes an object without a word |
+//! | `POST copies {customer, count, tenants}` | so many more customers like that one, each of the tenant `tenants` + its number |
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,6 +31,7 @@ use serde_json::{Value, json};
 
 use super::billing::due;
 use super::deliver::Order;
+use super::drift;
 use super::engine::Handle;
 use super::errors::{Answer, ApiError};
 use super::json::Json;
@@ -60,6 +64,9 @@ pub(crate) fn router() -> Router<Handle> {
         .route("/cards", post(cards))
         .route("/disputes", post(dispute))
         .route("/counts", get(counts))
+        .route("/quiet", post(quiet))
+        .route("/drift", post(drift_apart))
+        .route("/copies", post(copy))
         .layer(middleware::from_fn(from_here_only))
 }
 
@@ -260,4 +267,16 @@ async fn dispute(From(handle): From<Handle>, body: Bytes) -> Response {
 
 async fn counts(From(handle): From<Handle>) -> Response {
     show(Ok(handle.peek(|state| state.counts())))
+}
+
+async fn quiet(From(handle): From<Handle>, body: Bytes) -> Response {
+    show(read(&body).inspect(|wish| handle.peek(|state| state.quiet = wish.flag("on"))))
+}
+
+async fn drift_apart(From(handle): From<Handle>, body: Bytes) -> Response {
+    show(read(&body).and_then(|wish| handle.run(Cause::default(), |state| drift::apply(state, &wish))))
+}
+
+async fn copy(From(handle): From<Handle>, body: Bytes) -> Response {
+    show(read(&body).and_then(|wish| handle.run(Cause::default(), |state| drift::copy(state, &wish))))
 }

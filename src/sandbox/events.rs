@@ -12,6 +12,9 @@ const KEPT: usize = 50_000;
 
 /// Records an event.
 pub(crate) fn emit(state: &mut State, name: &str, object: &Value, previous: Option<Value>) {
+    if state.quiet {
+        return;
+    }
     let id = state.id("evt_");
     let mut data = json!({ "object": public(object) });
     if let Some(previous) = previous {

@@ -28,6 +28,10 @@ fn walk(state: &State, value: &mut Value, steps: &[&str]) -> Answer<()> {
     }
     let Some((step, rest)) = steps.split_first() else { return Ok(()) };
     let Value::Object(_) = value else { return Ok(()) };
+    // Of what is gone there is nothing to expand.
+    if value["deleted"] == true {
+        return Ok(());
+    }
     if value.get(*step).is_none_or(Value::is_null)
         && let Some(made) = on_demand(state, value, step)
         && !(made.is_null() && value["object"] == "price")

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
+use super::drift;
 use super::engine::Handle;
 use super::errors::{Answer, ApiError};
 use super::faults::Fault;
@@ -141,6 +142,7 @@ impl Incoming {
             let call = Call { args, params: Params::new(&node) };
             form::check(&node, &format!("expand[] {}", route.allowed))?;
             handle.run(cause, |state| {
+                drift::make_real(state, &self.path, &self.query);
                 let mut answer = (route.handler)(state, &call)?;
                 expand::apply(state, &mut answer, &call.params.texts("expand"))?;
                 Ok(answer)

@@ -27,8 +27,12 @@ pub(crate) fn page(
         .filter(|object| created.holds(object.int("created")) && keep(object))
         .cloned()
         .collect();
+    let copy = call.params.text("starting_after")?.and_then(|id| state.copies.number(kind, id));
     let cursor = |name: &str| -> Answer<Option<u64>> {
         let Some(id) = call.params.text(name)? else { return Ok(None) };
+        if copy.is_some() {
+            return Ok(Some(0));
+        }
         let found = state.store.sequence(kind, id);
         found.map(Some).ok_or_else(|| ApiError::no_such(kind.noun(), id, name))
     };
@@ -43,7 +47,13 @@ pub(crate) fn page(
     let has_more = eligible.len() > limit;
     let chosen =
         if before.is_some() { &eligible[eligible.len().saturating_sub(limit)..] } else { &eligible[..] };
-    let data = chosen.iter().take(limit).map(|object| public(object)).collect();
+    let mut data: Vec<Value> = chosen.iter().take(limit).map(|object| public(object)).collect();
+    // Copies are older than what they are copies of. Those of one customer were made real when the customer was named.
+    if has_more || before.is_some() || call.params.text("customer")?.is_some() {
+        return Ok(list(data, has_more, url));
+    }
+    let wanted = |object: &Value| created.holds(object.int("created")) && keep(object);
+    let has_more = state.copies.page(kind, copy.unwrap_or_default(), limit, wanted, &mut data);
     Ok(list(data, has_more, url))
 }
 

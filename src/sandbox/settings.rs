@@ -25,6 +25,10 @@ pub(crate) struct Settings {
     pub(crate) country: String,
     /// The account's default currency.
     pub(crate) currency: String,
+    /// Whether Stripe Tax lacks nothing.
+    pub(crate) tax_is_active: bool,
+    /// Whether the account was activated.
+    pub(crate) charges_enabled: bool,
 }
 
 /// What a subscription becomes when all tries to collect have failed.
@@ -47,6 +51,8 @@ impl Default for Settings {
             draft_seconds: HOUR,
             country: "IE".into(),
             currency: "eur".into(),
+            tax_is_active: true,
+            charges_enabled: true,
         }
     }
 }
@@ -62,6 +68,7 @@ impl Settings {
         json!({
             "retry_days": self.retry_days, "after_retries": after, "upcoming_days": self.upcoming_days,
             "draft_seconds": self.draft_seconds, "country": self.country, "currency": self.currency,
+            "tax_is_active": self.tax_is_active, "charges_enabled": self.charges_enabled,
         })
     }
 
@@ -85,6 +92,12 @@ impl Settings {
         }
         if let Some(country) = wish.maybe_text("country") {
             country.clone_into(&mut self.country);
+        }
+        if let Some(active) = wish.look("tax_is_active").as_bool() {
+            self.tax_is_active = active;
+        }
+        if let Some(enabled) = wish.look("charges_enabled").as_bool() {
+            self.charges_enabled = enabled;
         }
         if let Some(currency) = wish.maybe_text("currency") {
             currency.clone_into(&mut self.currency);

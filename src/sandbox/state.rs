@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::clock::Clock;
+use super::copies::Copies;
 use super::deliver::{self, Deliveries};
 use super::errors::{Answer, ApiError};
 use super::events;
@@ -36,6 +37,10 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     /// Webhook deliveries.
     pub(crate) deliveries: Deliveries,
+    /// Changes leave no event behind, as if it had been lost at its very source.
+    pub(crate) quiet: bool,
+    /// Customers that exist as copies of one.
+    pub(crate) copies: Copies,
     ids: Ids,
     /// How far each clock has come (the global one under the empty name), in unix seconds.
     pub(crate) reached: HashMap<String, i64>,
@@ -66,6 +71,8 @@ impl State {
             keys: Keys::default(),
             faults: Faults::default(),
             deliveries: Deliveries::default(),
+            quiet: false,
+            copies: Copies::default(),
             ids: Ids::new(seed),
             reached: HashMap::new(),
             scope: String::new(),

@@ -11,6 +11,7 @@ mod id;
 mod key;
 mod limit;
 mod retry;
+mod seal;
 pub mod signature;
 pub mod snapshot;
 mod transport;

@@ -3,6 +3,8 @@
 //! Rows are written by `sync` alone; this folder reads them and sends people on to Stripe's customer portal. It never asks
 //! Stripe while a page is looked at, and decides no access: that is `access`.
 
+pub mod api;
+pub mod portal;
 pub mod store;
 pub mod view;
 pub mod web;
@@ -29,12 +31,16 @@ pub struct Subscription {
     pub product_id: Option<String>,
     /// Seats, where the plan is sold by seat.
     pub quantity: i64,
+    /// When the present period began.
+    pub period_start: Option<Timestamp>,
     /// When the present period ends.
     pub period_end: Option<Timestamp>,
     /// When the trial ends or ended.
     pub trial_end: Option<Timestamp>,
     /// When it will end, if it was cancelled ahead.
     pub cancel_at: Option<Timestamp>,
+    /// When it was cancelled.
+    pub canceled_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// Whether payments are not collected for now, and until when if that is known.
@@ -339,9 +345,11 @@ pub(crate) fn sample(status: &str) -> Subscription {
         price_id: None,
         product_id: None,
         quantity: 1,
+        period_start: None,
         period_end: Timestamp::from_second(2_000_000_000).ok(),
         trial_end: None,
         cancel_at: None,
+        canceled_at: None,
         ended_at: None,
         collection: Collection::On,
         pending_change: None,

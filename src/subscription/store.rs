@@ -22,10 +22,12 @@ struct Row {
     price_id: Option<String>,
     product_id: Option<String>,
     quantity: Option<i64>,
+    current_period_start: Option<i64>,
     current_period_end: Option<i64>,
     trial_end: Option<i64>,
     cancel_at: Option<i64>,
     cancel_at_period_end: Option<bool>,
+    canceled_at: Option<i64>,
     ended_at: Option<i64>,
     pause_behavior: Option<String>,
     pause_resumes_at: Option<i64>,
@@ -44,8 +46,8 @@ pub async fn billing(tx: &mut Tx, tenant: &str) -> Result<Billing> {
     let row: Option<Row> = tx
         .query(sql!(
             "select t.trial_used_at, c.id as customer_id, c.currency as customer_currency, c.payment_method, c.next_invoice, c.details_seen_at,"
-            " s.id, s.status, s.currency, s.price_id, s.product_id, s.quantity, s.current_period_end, s.trial_end,"
-            " s.cancel_at, s.cancel_at_period_end, s.ended_at, s.pause_behavior, s.pause_resumes_at, s.pending_change,"
+            " s.id, s.status, s.currency, s.price_id, s.product_id, s.quantity, s.current_period_start, s.current_period_end, s.trial_end,"
+            " s.cancel_at, s.cancel_at_period_end, s.canceled_at, s.ended_at, s.pause_behavior, s.pause_resumes_at, s.pending_change,"
             " s.pending_update, i.id as invoice_id, i.amount_remaining, i.next_attempt_at"
             " from tenants t left join customers c on c.tenant_id = t.id and not c.deleted"
             " left join subscriptions s on s.tenant_id = c.tenant_id and s.customer_id = c.id"
@@ -80,9 +82,11 @@ impl Row {
             price_id: self.price_id.clone(),
             product_id: self.product_id.clone(),
             quantity: self.quantity.unwrap_or(1),
+            period_start: self.current_period_start.map(from_seconds),
             period_end,
             trial_end: self.trial_end.map(from_seconds),
             cancel_at: self.cancel_at.map(from_seconds).or(at_period_end),
+            canceled_at: self.canceled_at.map(from_seconds),
             ended_at: self.ended_at.map(from_seconds),
             collection: if self.pause_behavior.is_some() { paused } else { Collection::On },
             pending_change: self.pending_change.as_deref().and_then(json),

@@ -1,34 +1,43 @@
 //! The overview, and the way into Stripe's customer portal.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::view::{Banner, Help, payment_method, tone};
-use super::{Billing, Subscription, Task, standing, store};
+use super::{Billing, Subscription, Task, portal, standing, store};
 use crate::app::App;
+use crate::audit::Actor;
 use crate::auth::{Manager, Reader};
 use crate::cancel::{self, Options};
 use crate::catalog::web::per;
 use crate::catalog::{self, Offer};
 use crate::clock::from_seconds;
-use crate::error::{Error, Result, WayOn};
+use crate::error::{Error, Result};
 use crate::stripe::Budget;
-use crate::stripe::calls::portal::{self, Flow, Visit};
+use crate::sync;
 use crate::usage;
 use crate::usage::view::{Brief, briefs};
-use crate::web::{Form, Html, Page, Redirect, Tone, local_path, redirect, redirect_out};
+use crate::web::{Flash, Form, Html, Page, Redirect, Tone, local_path, redirect, redirect_out};
+
+/// How long the way back waits for Stripe.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How many metrics the overview shows: those nearest to their limits.
 const METRICS_SHOWN: usize = 4;
 
 /// The routes of the subscription.
 pub fn router() -> Router<App> {
-    Router::new().route("/", get(overview)).route("/billing-portal", post(open_portal))
+    Router::new()
+        .route("/", get(overview))
+        .route("/billing-portal", post(open_portal))
+        .route("/billing-portal/return", get(come_back))
 }
 
 #[derive(Template)]
@@ -45,6 +54,8 @@ struct Overview {
     details_seen_at: Option<Timestamp>,
     usage: Vec<Brief>,
     is_live: bool,
+    /// Stripe has paused it: waking it begins a period and charges for it.
+    is_asleep: bool,
     may_change: bool,
     options: Options,
 }
@@ -97,6 +108,7 @@ async fn overview(page: Page, State(app): State<App>, reader: Reader) -> Result<
         details_seen_at: customer.and_then(|customer| customer.details_seen_at),
         usage: briefs(&page, &app.catalog, used.as_deref().unwrap_or_default(), METRICS_SHOWN),
         is_live: true,
+        is_asleep: subscription.status == super::Status::Paused,
         options: cancel::options(subscription, &app.catalog.policy),
         may_change: reader.role.manages_billing(),
         page,
@@ -183,26 +195,33 @@ async fn open_portal(
 ) -> Result<Redirect> {
     let task = Task::parse(&errand.flow).ok_or_else(|| Error::field("flow", "subscription-no-such-task"))?;
     let next = local_path(&errand.next, page.site()).unwrap_or_else(|| "/".to_owned());
-    let billing = store::billing(&mut app.db.read().await?, manager.tenant.id.as_str()).await?;
-    let nothing_yet = || Error::Conflict {
-        reason: "subscription-nothing-yet",
-        way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
-    };
-    let live = billing.live().map(|live| live.id.clone());
-    let flow = match (task, live) {
-        (Task::Whole, _) => Flow::Home,
-        (Task::PaymentMethod, _) => Flow::PaymentMethod,
-        (Task::Cancel, Some(id)) => Flow::Cancel(id),
-        (Task::Update, Some(id)) => Flow::Update(id),
-        (Task::Cancel | Task::Update, None) => return Err(nothing_yet()),
-    };
-    let visit = Visit {
-        customer: billing.customer.ok_or_else(nothing_yet)?.id,
-        flow,
-        return_url: page.site().link(&next),
-        locale: page.lang().to_owned(),
-        configuration: None,
-    };
-    let session = portal::visit(&app.stripe, &visit, Budget::page()).await?;
-    redirect_out(&session.value.url, page.site())
+    let url = portal::open(&app, &manager.tenant, task, &next, page.language(), Budget::page()).await?;
+    redirect_out(&url, page.site())
+}
+
+#[derive(Deserialize)]
+struct Back {
+    #[serde(default)]
+    next: String,
+}
+
+/// Back from the customer portal, to where the visitor left, with the state that Stripe has now. It proves nothing and grants
+/// nothing; where Stripe is slow, the webhooks bring the state a moment later.
+async fn come_back(
+    page: Page,
+    State(app): State<App>,
+    reader: Reader,
+    Query(back): Query<Back>,
+) -> Result<Redirect> {
+    let next = local_path(&back.next, page.site()).unwrap_or_else(|| "/".to_owned());
+    let billing = store::billing(&mut app.db.read().await?, reader.tenant.id.as_str()).await?;
+    let Some(customer) = billing.customer else { return Ok(redirect(next)) };
+    let actor = Actor::Job("customer-portal");
+    let fetched = sync::refetch(&app.db, &app.stripe, &app.clock, &customer.id, &actor, Budget::of(PATIENCE));
+    match tokio::time::timeout(PATIENCE, fetched).await {
+        Ok(Ok(())) => return Ok(redirect(next)),
+        Ok(Err(error)) => tracing::warn!(%error, customer = %customer.id, "the state comes later"),
+        Err(_) => {}
+    }
+    Ok(redirect(next).flash(Flash::info("subscription-soon")))
 }

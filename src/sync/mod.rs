@@ -8,18 +8,21 @@ mod rows;
 pub mod store;
 pub mod work;
 
-pub use rows::{ChargeRow, CustomerRow, InvoiceRow, SubscriptionRow, Tenant};
+pub use rows::{ChargeRow, CustomerRow, InvoiceRow, PriceRow, ProductRow, Rows, SubscriptionRow, Tenant};
 pub use store::apply;
-pub use work::{Error, catalogue, command, refetch};
+pub use work::{Error, Whole, catalogue, command, refetch};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::audit::Actor;
 use crate::mail::Letter;
-use crate::mail::letter::{Cancelled, PlanChanged, Receipt};
+use crate::mail::letter::{Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Resumed};
 use crate::money::Money;
-use crate::stripe::snapshot::{Charge, Customer, Invoice, InvoiceStatus, Schedule, Subscription};
+use crate::stripe::snapshot::{
+    Charge, Customer, Invoice, InvoiceStatus, Schedule, Subscription, SubscriptionStatus as Status,
+};
+use crate::subscription::PendingChange;
 
 /// An object of Stripe's as it is, or was when an event told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,14 +94,25 @@ pub struct Named {
     pub price: Option<Money>,
 }
 
-/// What follows from a subscription's change. `was` and `is` say what its plan was and is called.
+/// What a subscription's plan was, is and will be called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Before; none: there was none.
+    pub was: Option<Named>,
+    /// Now.
+    pub is: Named,
+    /// After the change that is planned, or was until now.
+    pub will_be: Option<Named>,
+}
+
+/// What follows from a subscription's change.
 pub fn of_subscription(
     old: Option<&SubscriptionRow>,
     new: &SubscriptionRow,
     tenant: &Tenant,
-    was: Option<&Named>,
-    is: &Named,
+    names: &Names,
 ) -> Vec<Consequence> {
+    let Names { was, is, .. } = names;
     let before = old.map(subscription_facts);
     let mut all = audit("subscription.started", "subscription.changed", before, subscription_facts(new));
     let over = new.status.is_over();
@@ -110,12 +124,12 @@ pub fn of_subscription(
         let letter = Cancelled { plan: is.name.clone(), ends_at, ended: false, unpaid: false };
         all.push(Consequence::Mail {
             letter: Letter::Cancelled(letter),
-            cause: format!("{}:ends:{ends_at}", new.id),
+            cause: format!("{}:ends:{ends_at}:{}", new.id, new.canceled_at.unwrap_or_default()),
         });
     }
     if (&old.price_id, old.quantity) != (&new.price_id, new.quantity) {
         let letter = PlanChanged {
-            from: was.map(|was| was.name.clone()),
+            from: was.as_ref().map(|was| was.name.clone()),
             to: is.name.clone(),
             at: new.seen_at,
             price: is.price,
@@ -123,7 +137,50 @@ pub fn of_subscription(
         let cause = format!("{}:{}", new.id, new.seen_at);
         all.push(Consequence::Mail { letter: Letter::PlanChanged(letter), cause });
     }
+    let more = [resumed(old, new, is), planned(old, new, names), collection(old, new, is)];
+    all.extend(more.into_iter().flatten());
     all
+}
+
+/// The mail about what was to end, or was paused, and goes on.
+fn resumed(old: &SubscriptionRow, new: &SubscriptionRow, is: &Named) -> Option<Consequence> {
+    let stays = old.ends_at().is_some() && new.ends_at().is_none();
+    let wakes = old.status == Status::Paused && new.status != Status::Paused;
+    let letter = Resumed { plan: is.name.clone(), renews_at: new.current_period_end };
+    let cause = format!("{}:{}", new.id, new.seen_at);
+    (stays || wakes).then_some(Consequence::Mail { letter: Letter::Resumed(letter), cause })
+}
+
+/// The mail about a change that was planned for later, or undone. One that has come about is told by the change itself.
+fn planned(old: &SubscriptionRow, new: &SubscriptionRow, names: &Names) -> Option<Consequence> {
+    let change = new.planned().or_else(|| old.planned())?;
+    let undone = new.planned().is_none();
+    let has_come = change.at <= new.seen_at;
+    if old.pending_change == new.pending_change || (undone && (has_come || new.ends_at().is_some())) {
+        return None;
+    }
+    let to = names.will_be.as_ref()?;
+    let letter = ChangePlanned {
+        from: names.is.name.clone(),
+        to: to.name.clone(),
+        at: change.at,
+        price: to.price,
+        undone,
+    };
+    let cause = format!("{}:{}:{}", new.id, new.seen_at, if undone { "undone" } else { "planned" });
+    Some(Consequence::Mail { letter: Letter::ChangePlanned(letter), cause })
+}
+
+/// The mail about payments that are no longer collected, or are again.
+fn collection(old: &SubscriptionRow, new: &SubscriptionRow, is: &Named) -> Option<Consequence> {
+    let cause = format!("{}:{}", new.id, new.seen_at);
+    let letter = |at| Collection { plan: is.name.clone(), at };
+    match (&old.pause_behavior, &new.pause_behavior) {
+        (None, Some(_)) => Some(Letter::PaymentsPaused(letter(new.pause_resumes_at))),
+        (Some(_), None) => Some(Letter::PaymentsResumed(letter(new.current_period_end))),
+        _ => None,
+    }
+    .map(|letter| Consequence::Mail { letter, cause })
 }
 
 /// The mail about a subscription that is over. One that was never in force ends without a word.
@@ -135,6 +192,13 @@ fn ended(new: &SubscriptionRow, tenant: &Tenant, is: &Named) -> Option<Consequen
     let unpaid = new.cancellation_reason.as_deref() == Some("payment_failed");
     let letter = Cancelled { plan: is.name.clone(), ends_at, ended: true, unpaid };
     Some(Consequence::Mail { letter: Letter::Cancelled(letter), cause: format!("{}:ended", new.id) })
+}
+
+impl SubscriptionRow {
+    /// The change that is planned for later.
+    pub fn planned(&self) -> Option<PendingChange> {
+        serde_json::from_str(self.pending_change.as_deref()?).ok()
+    }
 }
 
 /// What follows from an invoice's change.

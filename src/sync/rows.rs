@@ -1,7 +1,9 @@
 //! Rows as they are made of snapshots. Two are equal when nothing that Stripe says has changed between them.
 
+mod catalog;
 mod money;
 
+pub use catalog::{PriceRow, ProductRow};
 pub use money::{ChargeRow, InvoiceRow};
 
 use serde_json::{Value, json};
@@ -216,7 +218,7 @@ impl SubscriptionRow {
                     .and_then(|old| old.pending_change.clone()),
             },
             pending_update: subscription.pending_update.is_some(),
-            discounts: json!(subscription.discounts).to_string(),
+            discounts: json!(subscription.discount_ids()).to_string(),
             collection_method: subscription.collection_method.clone(),
             latest_invoice_id: subscription.latest_invoice.clone(),
             livemode: subscription.livemode,
@@ -225,6 +227,19 @@ impl SubscriptionRow {
             seen_at,
         }
     }
+}
+
+/// All rows of one customer: as they are kept, or as they would be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The customer itself.
+    pub customer: Option<CustomerRow>,
+    /// Its subscriptions.
+    pub subscriptions: Vec<SubscriptionRow>,
+    /// Its invoices.
+    pub invoices: Vec<InvoiceRow>,
+    /// Its charges.
+    pub charges: Vec<ChargeRow>,
 }
 
 /// The item that is the plan: the first that is paid ahead, beside those that are billed by use.

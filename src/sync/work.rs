@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::rows::payment_method;
 use super::store::{self, Lease, LostLease};
-use super::{Plan, Seen, Snapshot, Tenant, details_due};
+use super::{
+    ChargeRow, CustomerRow, InvoiceRow, Plan, Rows, Seen, Snapshot, SubscriptionRow, Tenant, details_due,
+};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::db::{self, Db};
@@ -179,6 +181,46 @@ fn preview(invoice: &Invoice) -> String {
 }
 
 impl Whole {
+    /// The customer.
+    pub fn customer(&self) -> &Customer {
+        &self.customer
+    }
+
+    /// Its subscriptions, newest first; of a customer that is gone those alone that were taken to be in force.
+    pub fn subscriptions(&self) -> &[Subscription] {
+        &self.subscriptions
+    }
+
+    /// The rows that [`save`](Self::save) would leave where `here` is what is kept: the same where nothing differs. What is
+    /// asked for beside rows (the next invoice, the payment method) and how invoices were paid is taken over from `here`,
+    /// as are the times up to which rows are known.
+    pub fn rows(&self, tenant: &str, here: &Rows) -> Rows {
+        let old = here.customer.as_ref();
+        let mut customer =
+            CustomerRow::new(tenant, old, &self.customer, old.map_or(self.date, |old| old.seen_at));
+        customer.payment_method = old.and_then(|old| old.payment_method.clone());
+        let subscriptions = self.subscriptions.iter().map(|subscription| {
+            let old = here.subscriptions.iter().find(|old| old.id == subscription.id);
+            let schedule = subscription.schedule.as_ref().and_then(|id| self.schedules.get(id)).cloned();
+            subscription_row(tenant, old, subscription, schedule, self.date)
+        });
+        let invoices = self.invoices.iter().filter_map(|invoice| {
+            let old = here.invoices.iter().find(|old| Some(&old.id) == invoice.id.as_ref());
+            invoice_row(tenant, old, invoice, self.date)
+        });
+        let charges = self.charges.iter().map(|charge| {
+            let old = here.charges.iter().find(|old| old.id == charge.id);
+            let seen_at = old.map_or(self.date, |old| old.seen_at);
+            ChargeRow::new(tenant, &self.customer.id, old, charge, seen_at)
+        });
+        Rows {
+            subscriptions: subscriptions.collect(),
+            invoices: invoices.collect(),
+            charges: charges.collect(),
+            customer: Some(customer),
+        }
+    }
+
     /// Writes it in the transaction of the lease. `known` is the time of the newest event of the customer that was known before
     /// the fetch began: what was fetched is at least as new as that too.
     ///
@@ -214,6 +256,39 @@ impl Whole {
         }
         Ok(())
     }
+}
+
+/// The row that a subscription would leave, known up to the same time as the one that is kept.
+pub fn subscription_row(
+    tenant: &str,
+    old: Option<&SubscriptionRow>,
+    subscription: &Subscription,
+    schedule: Option<Schedule>,
+    date: i64,
+) -> SubscriptionRow {
+    let plan = Plan::Seen(schedule.map(Box::new));
+    let mut row = SubscriptionRow::new(tenant, old, subscription, &plan, date);
+    row.seen_at = old.map_or(date, |old| old.seen_at);
+    row
+}
+
+/// The row that an invoice would leave, known up to the same time as the one that is kept; none for a preview. Lines that the
+/// snapshot does not carry, and how it was paid, are those of the row that is kept.
+pub fn invoice_row(
+    tenant: &str,
+    old: Option<&InvoiceRow>,
+    invoice: &Invoice,
+    date: i64,
+) -> Option<InvoiceRow> {
+    let mut row = InvoiceRow::new(tenant, old, invoice, old.map_or(date, |old| old.seen_at))?;
+    if let Some(old) = old {
+        row.payments.clone_from(&old.payments);
+        if invoice.lines.has_more {
+            row.lines.clone_from(&old.lines);
+            (row.period_start, row.period_end) = (old.period_start, old.period_end);
+        }
+    }
+    Some(row)
 }
 
 async fn save_details(
@@ -344,6 +419,9 @@ async fn refresh(
     };
     let details = details(stripe, &whole, subscription.as_ref(), budget).await?;
     let mut tx = db.write().await?;
+    if let Some(subscription) = &subscription {
+        store::learn_worth(&mut tx, subscription).await?;
+    }
     save_details(&mut tx, customer, &details, date.as_second(), clock.now().as_second(), claimed).await?;
     tx.commit().await?;
     Ok(())

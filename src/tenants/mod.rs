@@ -3,7 +3,9 @@
 //! Owns who they are: name, address for bills, language, time zone, the host application's own id. It knows nothing of their
 //! plans and money, and never lets one tenant be reached through another: the tenant comes from the session or a credential.
 
+pub mod api;
 pub mod cli;
+pub mod provision;
 pub mod store;
 pub mod web;
 
@@ -59,6 +61,13 @@ pub struct Tenant {
     pub language: Language,
     /// The zone its days begin in.
     pub time_zone: TimeZone,
+}
+
+impl Tenant {
+    /// What it is called by, ours and the host application's: plans that are not for everybody name tenants by either.
+    pub fn ids(&self) -> Vec<&str> {
+        [Some(self.id.as_str()), self.external_id.as_deref()].into_iter().flatten().collect()
+    }
 }
 
 /// A tenant that is to be made, checked.

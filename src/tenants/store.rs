@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Fault, NewTenant, Tenant, TenantId};
+use crate::auth::{Email, Role, UserId};
 use crate::db::{Result, Tx, sql};
 use crate::i18n::Language;
 use crate::id;
@@ -102,4 +103,47 @@ pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<Tenant>> {
         .all()
         .await?;
     Ok(rows.into_iter().map(Tenant::from).collect())
+}
+
+/// Keeps what a tenant is called, where its bills go, its language and its time zone.
+///
+/// # Errors
+/// As [`create`].
+pub async fn change(tx: &mut Tx, tenant: &Tenant) -> Result<()> {
+    tx.query(sql!("update tenants set name = $2, email = $3, language = $4, time_zone = $5 where id = $1"))
+        .bind(&tenant.id)
+        .bind(&tenant.name)
+        .bind(&tenant.email)
+        .bind(tenant.language.code())
+        .bind(tenant.time_zone.iana_name().unwrap_or("UTC"))
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// A member of a tenant.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Member {
+    /// Who.
+    pub user: UserId,
+    /// The address that they sign in with.
+    pub email: Email,
+    /// What to call them.
+    pub name: String,
+    /// What they are in the tenant.
+    pub role: Role,
+}
+
+/// The members of a tenant in the order of their addresses.
+///
+/// # Errors
+/// As [`create`].
+pub async fn members(tx: &mut Tx, tenant: &TenantId) -> Result<Vec<Member>> {
+    tx.query(sql!(
+        "select u.id as \"user\", u.email, u.name, m.role from memberships m join users u on u.id = m.user_id"
+        " where m.tenant_id = $1 order by u.email limit 1000"
+    ))
+    .bind(tenant)
+    .all()
+    .await
 }

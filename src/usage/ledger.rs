@@ -177,17 +177,15 @@ impl<'a> Ledger<'a> {
         let Some(limit) = standing.limit.limit.filter(|limit| *limit > 0) else { return };
         let is_at =
             |used: i64, percent: u16| i128::from(used) * 100 >= i128::from(limit) * i128::from(percent);
-        for percent in THRESHOLDS {
-            if is_at(standing.used, percent) && !is_at(before, percent) {
-                self.thresholds.push(Threshold {
-                    tenant: event.tenant.clone(),
-                    metric: event.metric.clone(),
-                    period_start: window.start.as_second(),
-                    percent,
-                    standing,
-                });
-            }
-        }
+        // Who leaps over both hears of the higher one.
+        let reached = |percent: &u16| is_at(standing.used, *percent) && !is_at(before, *percent);
+        self.thresholds.extend(THRESHOLDS.into_iter().rev().find(reached).map(|percent| Threshold {
+            tenant: event.tenant.clone(),
+            metric: event.metric.clone(),
+            period_start: window.start.as_second(),
+            percent,
+            standing,
+        }));
     }
 
     /// What there is to write, each in the order of its key.

@@ -6,7 +6,7 @@
 //! Stripe bills by a meter is unlimited for subscribers. Never here: whether a tenant that does not pay may still do things,
 //! which is `access`; and no amount of money that is not computed from a price of Stripe's.
 //!
-//! # For the JSON API
+//! # What the JSON API goes by
 //!
 //! ```text
 //! Event::new(&TenantId, &Catalog, Report { … }, now)          -> Result<Event, Fault>
@@ -17,6 +17,7 @@
 //! usage::store::history(&mut tx, &tenant, metric, from, to).await -> db::Result<Vec<DayUse>>   newest last
 //! ```
 
+pub mod api;
 pub mod chart;
 pub mod forecast;
 mod gate;
@@ -104,6 +105,21 @@ impl Fault {
             Self::Value => "value",
             Self::Key => "idempotency_key",
             Self::TooOld | Self::Ahead => "occurred_at",
+        }
+    }
+}
+
+impl Fault {
+    /// The key of the text that says it.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Metric => "usage-no-metric",
+            Self::Rate => "usage-not-counted",
+            Self::Quantity => "usage-wrong-quantity",
+            Self::Value => "usage-wrong-value",
+            Self::Key => "usage-wrong-key",
+            Self::TooOld => "usage-too-old",
+            Self::Ahead => "usage-ahead",
         }
     }
 }

@@ -105,9 +105,22 @@ impl MetricUse {
         self.standing.limit.limit == Some(0) && self.standing.limit.hard && self.tariff.is_none()
     }
 
+    /// Units beyond what the plan includes, were so much used.
+    pub fn beyond(&self, used: i64) -> i64 {
+        units_beyond(self.tariff.is_some(), self.standing.limit.limit, used)
+    }
+
     /// What the plan includes of something that is billed after use: nothing where it names no limit.
     pub fn included(&self) -> i64 {
         self.standing.limit.limit.unwrap_or(0)
+    }
+}
+
+/// Nothing is beyond where there is no limit, unless all of it is billed.
+fn units_beyond(is_billed: bool, limit: Option<i64>, used: i64) -> i64 {
+    match limit {
+        None if !is_billed => 0,
+        limit => used.saturating_sub(limit.unwrap_or(0)).max(0),
     }
 }
 
@@ -134,10 +147,7 @@ fn use_of(catalog: &Catalog, facts: &Facts, metric: &Metric, window: Window, now
     let projected_cost = forecast
         .as_ref()
         .and_then(|seen| Some([beyond(seen.expected)?, beyond(seen.low)?, beyond(seen.high)?]));
-    let overage_units = match (&tariff, limit.limit) {
-        (None, None) => 0,
-        _ => used.saturating_sub(included).max(0),
-    };
+    let overage_units = units_beyond(tariff.is_some(), limit.limit, used);
     let overage_cost = beyond(used);
     let (metric, kind) = (metric.id.clone(), metric.kind);
     MetricUse { metric, kind, standing, tariff, overage_units, overage_cost, forecast, projected_cost }

@@ -214,22 +214,95 @@ pub async fn forget(db: &Db, now: Timestamp) -> Result<u64, db::Error> {
 /// # Errors
 /// The database or Stripe did not answer.
 pub async fn compare(db: &Db, stripe: &Stripe, now: Timestamp) -> Result<usize, Error> {
-    let since = now.as_second().saturating_sub(OLDEST);
     let (mut after, mut made) = ((String::new(), String::new()), 0);
-    let mut known = None;
     loop {
-        let some = store::metered(&mut db.read().await?, since, (&after.0, &after.1), 100).await?;
-        let Some(last) = some.last() else { return Ok(made) };
-        after = (last.tenant_id.clone(), last.metric.clone());
-        if known.is_none() {
-            known = Some(calls::list(stripe, Budget::work()).await?.value);
-        }
-        for metered in some {
-            let meter = known.iter().flatten().find(|meter| meter.event_name == metered.meter);
-            let Some(meter) = meter.map(|meter| meter.id.clone()) else { continue };
-            made += compare_one(db, stripe, &metered, &meter, now).await?;
+        let page = compare_page(db, stripe, now, &after, 100).await?;
+        made += page.made;
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(made),
         }
     }
+}
+
+/// What comparing a page of tenants and metrics came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Comparisons that were made.
+    pub made: usize,
+    /// Tenants and metrics of which both sides differ.
+    pub differ: Vec<(String, String)>,
+    /// After which tenant and metric the next page begins; none: there is none.
+    pub next: Option<(String, String)>,
+}
+
+/// The same for up to `most` metrics of tenants, those after `(tenant, metric)`.
+///
+/// # Errors
+/// See [`compare`].
+pub async fn compare_page(
+    db: &Db,
+    stripe: &Stripe,
+    now: Timestamp,
+    after: &(String, String),
+    most: i64,
+) -> Result<Compared, Error> {
+    let since = now.as_second().saturating_sub(OLDEST);
+    let some = store::metered(&mut db.read().await?, since, (&after.0, &after.1), most).await?;
+    let mut page = Compared::default();
+    let Some(last) = some.last() else { return Ok(page) };
+    page.next = Some((last.tenant_id.clone(), last.metric.clone()));
+    let known = calls::list(stripe, Budget::work()).await?.value;
+    for metered in some {
+        let Some(meter) = known.iter().find(|meter| meter.event_name == metered.meter) else { continue };
+        let seen = compare_one(db, stripe, &metered, &meter.id, now).await?;
+        page.made += seen.len();
+        if seen.iter().any(|seen| seen.ours != seen.theirs) {
+            page.differ.push((metered.tenant_id, metered.metric));
+        }
+    }
+    Ok(page)
+}
+
+/// A period in which both sides differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Stripe's customer.
+    pub customer: String,
+    /// When the period began, unix seconds.
+    pub period_start: i64,
+    /// What Stripe was told.
+    pub ours: i64,
+    /// What Stripe counted.
+    pub theirs: i64,
+}
+
+/// Compares one metric of one tenant anew; the periods in which both sides differ.
+///
+/// # Errors
+/// See [`compare`].
+pub async fn compare_metric(
+    db: &Db,
+    stripe: &Stripe,
+    now: Timestamp,
+    tenant: &str,
+    metric: &str,
+) -> Result<Vec<Difference>, Error> {
+    let Some(metered) = store::metered_one(&mut db.read().await?, tenant, metric).await? else {
+        return Ok(Vec::new());
+    };
+    let known = calls::list(stripe, Budget::work()).await?.value;
+    let Some(meter) = known.iter().find(|meter| meter.event_name == metered.meter) else {
+        return Ok(Vec::new());
+    };
+    let seen = compare_one(db, stripe, &metered, &meter.id, now).await?;
+    let differ = seen.into_iter().filter(|seen| seen.ours != seen.theirs).map(|seen| Difference {
+        customer: metered.customer_id.clone(),
+        period_start: seen.period_start,
+        ours: seen.ours,
+        theirs: seen.theirs,
+    });
+    Ok(differ.collect())
 }
 
 async fn compare_one(
@@ -238,10 +311,12 @@ async fn compare_one(
     metered: &Metered,
     meter: &MeterId,
     now: Timestamp,
-) -> Result<usize, Error> {
-    let Ok(customer) = metered.customer_id.parse::<CustomerId>() else { return Ok(0) };
-    let Some(cycle) = store::cycle(&mut db.read().await?, &metered.tenant_id).await? else { return Ok(0) };
-    let mut made = 0;
+) -> Result<Vec<Comparison>, Error> {
+    let Ok(customer) = metered.customer_id.parse::<CustomerId>() else { return Ok(Vec::new()) };
+    let Some(cycle) = store::cycle(&mut db.read().await?, &metered.tenant_id).await? else {
+        return Ok(Vec::new());
+    };
+    let mut made = Vec::new();
     for period in billed_periods(&cycle, now) {
         // Stripe sums whole minutes; ours are the hours that begin in the same ones.
         let (start, end) = (minute(period.start), minute(period.end.min(now)));
@@ -275,7 +350,7 @@ async fn compare_one(
         let mut tx = db.write().await?;
         store::keep_comparison(&mut tx, &seen).await?;
         tx.commit().await?;
-        made += 1;
+        made.push(seen);
     }
     Ok(made)
 }

@@ -20,13 +20,28 @@ pub(super) fn render(visit: &Arc<Visit>, mut response: Response) -> Response {
             None => return response,
         },
     };
-    let mut dressed = if visit.is_program() { json(visit, &error) } else { page(visit, &error) };
+    let is_program = visit.is_program();
+    let mut dressed = if is_program { json(&error) } else { page(visit, &error) };
     if dressed.status() != StatusCode::SEE_OTHER {
-        *dressed.status_mut() =
-            if response.status().is_success() { error.status() } else { response.status() };
+        let status = if response.status().is_success() { error.status() } else { response.status() };
+        *dressed.status_mut() = if is_program { program_status(&error, status) } else { status };
     }
     keep(response.headers(), dressed.headers_mut());
     dressed
+}
+
+/// Dresses an answer of the API whose error has no words yet.
+pub(crate) fn for_program(mut response: Response) -> Response {
+    let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else { return response };
+    let mut dressed = json(&error);
+    *dressed.status_mut() = program_status(&error, response.status());
+    keep(response.headers(), dressed.headers_mut());
+    dressed
+}
+
+/// A page that comes back with its form is 422; programs are told 400, as everywhere.
+fn program_status(error: &Error, status: StatusCode) -> StatusCode {
+    if matches!(error, Error::Invalid(_)) { StatusCode::BAD_REQUEST } else { status }
 }
 
 /// An error that a library answered, such as an extractor that could not read a path.
@@ -109,6 +124,7 @@ fn words(error: &Error) -> (&'static str, &'static str) {
         Error::MethodNotAllowed => ("web-method-title", "web-method-text"),
         Error::SignInRequired { .. } => ("web-sign-in-title", "web-sign-in-text"),
         Error::Forbidden => ("web-forbidden-title", "web-forbidden-text"),
+        Error::Refused(_) => ("web-conflict-title", "web-unreadable-text"),
         Error::Forged(_) => ("web-forged-title", "web-forged-text"),
         Error::Unreadable(_) | Error::UnsupportedMediaType => ("web-unreadable-title", "web-unreadable-text"),
         Error::Invalid(_) => ("web-invalid-title", "web-invalid-text"),
@@ -130,14 +146,18 @@ fn way_on(error: &Error) -> Option<WayOn> {
     .or_else(|| Some(WayOn::new("/", "web-go-home")))
 }
 
-/// `{"error": words for a developer, "code": …, "details": …}`.
-fn json(visit: &Visit, error: &Error) -> Response {
-    let mut body = serde_json::json!({ "error": developer_words(error), "code": error.code(), "request_id": visit.request_id() });
-    if let Error::Invalid(fields) = error {
-        let fields: serde_json::Map<_, _> =
-            fields.iter().map(|field| (field.field.clone(), said(field).into())).collect();
-        body["details"] = fields.into();
-    }
+/// `{"error": words for a developer, "code": …, "details": {…}}`. The number of the request is in the header `X-Request-Id`.
+fn json(error: &Error) -> Response {
+    let details = match error {
+        Error::Invalid(fields) => {
+            let said = fields.iter().map(|field| (field.field.clone(), said(field).into()));
+            serde_json::Value::Object(said.collect())
+        }
+        Error::Refused(refusal) => refusal.details.clone(),
+        _ => serde_json::json!({}),
+    };
+    let body =
+        serde_json::json!({ "error": developer_words(error), "code": error.code(), "details": details });
     axum::Json(body).into_response()
 }
 
@@ -146,7 +166,8 @@ fn developer_words(error: &Error) -> String {
     match error {
         Error::TooManyRequests { retry_after } => format!("too many requests, try again in {retry_after} s"),
         Error::Conflict { reason, .. } | Error::Gone { reason, .. } => Language::En.word(reason),
-        Error::Invalid(_) => "some fields cannot be accepted".to_owned(),
+        Error::Invalid(_) => "some fields cannot be accepted; details names each".to_owned(),
+        Error::Refused(refusal) => refusal.words.clone(),
         Error::StripeUnavailable { .. } => {
             "Stripe could not be reached; nothing changed, a retry is safe".to_owned()
         }

@@ -31,7 +31,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
         let visit = request.extensions().get::<Arc<Visit>>().cloned();
         let visit = visit.ok_or_else(|| Error::internal("the routes are not furnished"))?;
         check_kind(request.headers())?;
-        let bytes = read(request.into_body()).await?;
+        let bytes = collect(request.into_body(), FORM_LIMIT).await?;
         let token = form_urlencoded::parse(&bytes).find(|(name, _)| name == TOKEN);
         if !token.is_some_and(|(_, token)| visit.is_form_token(&token)) {
             return Err(Error::Forged("the token is missing or not this visitor's"));
@@ -52,8 +52,12 @@ fn check_kind(headers: &HeaderMap) -> Result<()> {
     if announced.is_some_and(|length| length > FORM_LIMIT) { Err(Error::PayloadTooLarge) } else { Ok(()) }
 }
 
-async fn read(body: Body) -> Result<bytes::Bytes> {
-    match Limited::new(body, FORM_LIMIT).collect().await {
+/// A whole body, if it is no larger than `most` bytes.
+///
+/// # Errors
+/// It is larger, or broke off.
+pub(crate) async fn collect(body: Body, most: usize) -> Result<bytes::Bytes> {
+    match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::PayloadTooLarge),
         Err(_) => Err(Error::Unreadable("the body broke off")),

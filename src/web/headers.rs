@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use super::Visit;
+use super::{Site, Visit};
 
 /// Two years, as the preload lists of browsers ask.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
@@ -24,6 +24,15 @@ const FIXED: [(HeaderName, HeaderValue); 5] = [
         ),
     ),
 ];
+
+/// The header of a page whose address holds a secret: the browser tells nobody where it was, ourselves included.
+///
+/// The forms of such a page are posted with an origin of `null`, which `origin` takes where the browser vouches for the page. It
+/// does so on encrypted sites and on the loopback; elsewhere the origin alone is told, and no address.
+pub fn no_referrer(site: &Site) -> [(HeaderName, HeaderValue); 1] {
+    let policy = if site.is_vouched_for() { "no-referrer" } else { "strict-origin" };
+    [(header::REFERRER_POLICY, HeaderValue::from_static(policy))]
+}
 
 /// Adds what an answer lacks; a handler that set a header of its own keeps it.
 pub(super) fn furnish(visit: &Visit, mut response: Response) -> Response {

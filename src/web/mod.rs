@@ -32,15 +32,19 @@ use tracing::Instrument as _;
 
 pub use address::{ClientAddress, Peer};
 pub use csv::Csv;
+pub(crate) use errors::for_program;
 pub use flash::{Flash, Tone};
+pub(crate) use form::collect;
 pub use form::{FORM_LIMIT, Form};
+pub use headers::no_referrer;
 pub use language::LanguageChoice;
 pub use page::{Html, Page};
 pub use redirect::{Redirect, local_path, redirect, redirect_out};
 pub use site::{STRIPE_ORIGINS, Site};
-pub use visit::{Notice, NoticeAction, Person, TenantChoice, Visit};
+pub use visit::{ActingFor, Notice, NoticeAction, Person, TenantChoice, Visit};
 
 use crate::error::Error;
+use crate::metrics::names;
 
 /// Puts around the routes of all features what every answer has: headers, errors as pages, language, flash messages, assets.
 ///
@@ -65,13 +69,28 @@ async fn answer(State(site): State<Arc<Site>>, mut request: Request, next: Next)
             Err(error) => error.into_response(),
         };
         let response = errors::render(&visit, response);
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = started.elapsed();
+        count(&visit, response.status(), elapsed);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status = response.status().as_u16(), millis, "answered");
         response
     }
     .instrument(span)
     .await;
     headers::furnish(&visit, cookies::furnish(&visit, response))
+}
+
+/// Counts an answer by the pattern of its route, which is one of a few: an address that a stranger makes up is not.
+fn count(visit: &Visit, status: http::StatusCode, elapsed: std::time::Duration) {
+    let method = match visit.method().as_str() {
+        method @ ("GET" | "POST" | "HEAD" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => method.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let route = visit.route().to_owned();
+    let status = status.as_str().to_owned();
+    metrics::counter!(names::REQUESTS, "method" => method.clone(), "route" => route.clone(), "status" => status)
+        .increment(1);
+    metrics::histogram!(names::DURATION, "method" => method, "route" => route).record(elapsed.as_secs_f64());
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]

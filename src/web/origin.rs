@@ -18,6 +18,12 @@ pub(super) fn check(visit: &Visit, headers: &HeaderMap) -> Result<()> {
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return Err(Error::Forged("posted from another site"));
     }
+    // A page that tells nobody where it is, as that of a one-time link, posts with an origin of `null`. The browser itself then
+    // says that the page was ours; no script can.
+    let is_ours = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    if is_ours && headers.get(header::ORIGIN).is_some_and(|origin| origin == "null") {
+        return Ok(());
+    }
     match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
         None => Ok(()),
         Some(Ok(origin)) if Url::parse(origin).is_ok_and(|origin| visit.site().is_own(&origin)) => Ok(()),

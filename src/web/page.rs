@@ -8,9 +8,11 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 use http::request::Parts;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Flash, Notice, Person, Site, Visit, assets, visit};
+use super::{ActingFor, Flash, Notice, Person, Site, Visit, assets, visit};
+use crate::alarm::Alarm;
 use crate::error::{Error, FieldError, Result};
 use crate::i18n::{Arg, Language, Plain, Value};
 use crate::money::Money;
@@ -141,6 +143,13 @@ impl Page {
         self.language().relative_day(at.plain(), self.now(), &self.time_zone())
     }
 
+    /// When a day begins, or so many days later, in the reader's time zone; unix seconds. None where the text is no day.
+    pub fn day_begins(&self, text: &str, later: i64) -> Option<i64> {
+        let day: Date = text.parse().ok()?;
+        let day = day.checked_add(jiff::Span::new().try_days(later).ok()?).ok()?;
+        Some(day.to_zoned(self.time_zone()).ok()?.timestamp().as_second())
+    }
+
     /// The address of a file of `static/`.
     pub fn asset(&self, name: &str) -> String {
         assets::address(name)
@@ -171,6 +180,11 @@ impl Page {
         Some(self.person()?.tenant.as_ref()?.name.as_str())
     }
 
+    /// The name of who is signed in; empty for a visitor.
+    pub fn person_name(&self) -> &str {
+        self.person().map_or("", |person| person.name.as_str())
+    }
+
     /// The first letters of the person's name, for the picture they do not have.
     pub fn initials(&self) -> String {
         let name = self.person().map_or("", |person| person.name.as_str());
@@ -184,6 +198,27 @@ impl Page {
     /// What every page of the tenant must tell.
     pub fn notice(&self) -> Option<&Notice> {
         self.person()?.notice.as_ref()
+    }
+
+    /// Whom the person acts as, if they do.
+    pub fn acting(&self) -> Option<&ActingFor> {
+        self.person()?.acting.as_ref()
+    }
+
+    /// The pages of the staff: address, key of the name.
+    pub fn staff_pages(&self) -> &'static [(&'static str, &'static str)] {
+        crate::staff::PAGES
+    }
+
+    /// Whether the navigation of the staff marks one of its pages.
+    pub fn is_at_staff(&self, page: &str) -> bool {
+        crate::staff::is_at(page, self.visit.path())
+    }
+
+    /// What every page of staff must tell, to staff.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let is_theirs = self.person().is_some_and(|person| person.staff) && self.is_at("/staff");
+        if is_theirs { self.site().board.alarms() } else { Vec::new() }
     }
 
     /// The number of the request.

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use url::{Origin, Url};
 
+use crate::alarm;
 use crate::clock::Clock;
 
 /// Where Stripe's hosted pages live, unless the configuration names others.
@@ -29,6 +30,8 @@ pub struct Site {
     pub clock: Clock,
     /// Every page carries the demo's bar.
     pub demo: bool,
+    /// What the pages of staff tell beside their own matter.
+    pub board: alarm::Board,
 }
 
 impl Site {
@@ -42,12 +45,19 @@ impl Site {
             support_email: None,
             clock,
             demo: false,
+            board: alarm::Board::default(),
         }
     }
 
     /// Whether browsers reach it encrypted: decides the names and flags of cookies, and HSTS.
     pub fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+
+    /// Whether browsers vouch to it for where a request comes from: on encrypted sites and on the loopback.
+    pub(super) fn is_vouched_for(&self) -> bool {
+        let is_near = |origin: &Origin| matches!(origin, Origin::Tuple(_, host, _) if is_loopback(host));
+        self.is_https() || is_near(&self.public_url.origin())
     }
 
     /// A path of ours as a whole address.
@@ -73,17 +83,20 @@ impl Site {
 
 /// Equal origins; on a developer's machine the names of the loopback are one host.
 fn same_origin(ours: &Origin, other: &Origin) -> bool {
-    let loopback = |host: &url::Host| match host {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-    };
     match (ours, other) {
         (Origin::Tuple(scheme, host, port), Origin::Tuple(other_scheme, other_host, other_port)) => {
             scheme == other_scheme
                 && port == other_port
-                && (host == other_host || (loopback(host) && loopback(other_host)))
+                && (host == other_host || (is_loopback(host) && is_loopback(other_host)))
         }
         _ => false,
+    }
+}
+
+fn is_loopback(host: &url::Host) -> bool {
+    match host {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
     }
 }

@@ -44,6 +44,19 @@ pub struct Person {
     pub time_zone: Option<TimeZone>,
     /// What every page must tell them.
     pub notice: Option<Notice>,
+    /// Whom they act as, where they are of the staff and do.
+    pub acting: Option<ActingFor>,
+}
+
+/// Whom somebody of the staff acts as: a banner on every page says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActingFor {
+    /// The member's name.
+    pub name: String,
+    /// When it is over.
+    pub until: Timestamp,
+    /// Whether changes are allowed.
+    pub changes: bool,
 }
 
 /// A tenant to switch to.

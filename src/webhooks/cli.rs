@@ -5,10 +5,12 @@ use std::io::Write as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::store;
+use super::{store, work};
+use crate::audit::{self, Actor, Entry};
 use crate::cli::Format;
 use crate::clock::Clock;
 use crate::db::Db;
+use crate::stripe::{Budget, Stripe};
 
 /// What can be done with events.
 #[derive(Clone, Debug, Subcommand)]
@@ -38,6 +40,8 @@ pub enum Event {
         /// Stripe's id (`evt_…`)
         id: Option<String>,
     },
+    /// Fetch from Stripe what it could not deliver in the last 30 days
+    Recover,
     /// Count events by state
     Stats {
         /// How to print them
@@ -52,6 +56,12 @@ pub enum Failure {
     /// There is no such event.
     #[error("there is no event {0}")]
     NoSuchEvent(String),
+    /// Stripe or the database did not answer.
+    #[error(transparent)]
+    Sync(#[from] crate::sync::Error),
+    /// Stripe has to be asked, and nobody said how.
+    #[error("this needs Stripe's secret key")]
+    NoKey,
     /// The database did not answer.
     #[error(transparent)]
     Db(#[from] crate::db::Error),
@@ -61,17 +71,23 @@ pub enum Failure {
 }
 
 impl Event {
+    /// Whether Stripe has to be asked for it.
+    pub fn asks_stripe(&self) -> bool {
+        matches!(self, Self::Recover)
+    }
+
     /// Does it, and prints on standard output.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn run(self, db: &Db, clock: &Clock) -> Result<(), Failure> {
+    pub async fn run(self, db: &Db, clock: &Clock, stripe: Option<&Stripe>) -> Result<(), Failure> {
         let text = match self {
             Self::List { state, customer, limit, format } => {
                 list(db, state.as_deref(), customer.as_deref(), limit, format).await?
             }
             Self::Show { id } => show(db, &id).await?,
             Self::Replay { id } => replay(db, clock, id.as_deref()).await?,
+            Self::Recover => recover(db, clock, stripe.ok_or(Failure::NoKey)?).await?,
             Self::Stats { format } => stats(db, clock, format).await?,
         };
         Ok(writeln!(std::io::stdout(), "{text}")?)
@@ -97,7 +113,7 @@ pub async fn list(
         let error = event.error.as_deref().unwrap_or_default();
         format!(
             "{:<10} {:<32} {:<44} {:<24} {error}",
-            event.state,
+            event.state.as_str(),
             event.id,
             event.kind,
             event.customer_id.as_deref().unwrap_or("-")
@@ -132,11 +148,34 @@ pub async fn replay(db: &Db, clock: &Clock, id: Option<&str>) -> Result<String, 
         Some(id) => store::replay(&mut tx, id, wall).await?,
         None => store::replay_parked(&mut tx, wall).await?,
     };
+    let action = if id.is_some() { "event.replayed" } else { "events.replayed" };
+    let mut entry =
+        Entry::new(Actor::Command, action, clock.now()).change(None, Some(json!({ "count": woken })));
+    entry.object = id.map(str::to_owned);
+    if woken > 0 {
+        audit::record(&mut tx, &entry).await?;
+    }
     tx.commit().await?;
     match id {
         Some(id) if woken == 0 => Err(Failure::NoSuchEvent(id.to_owned())),
         _ => Ok(format!("{woken} to be worked on again")),
     }
+}
+
+/// Takes in what Stripe could not deliver, for the running portal to work on.
+///
+/// # Errors
+/// Stripe or the database did not answer.
+pub async fn recover(db: &Db, clock: &Clock, stripe: &Stripe) -> Result<String, Failure> {
+    let inbox = store::Inbox::open(db.clone());
+    let new = work::take_in(&inbox, stripe, clock.wall().as_second(), Budget::work()).await;
+    inbox.stop().await;
+    let new = new?;
+    let mut tx = db.write().await?;
+    let entry = Entry::new(Actor::Command, "events.recovered", clock.now());
+    audit::record(&mut tx, &entry.change(None, Some(json!({ "count": new })))).await?;
+    tx.commit().await?;
+    Ok(format!("{new} missing events were fetched; the running portal works on them"))
 }
 
 /// How many events stand how, and how old the oldest is that waits for work.

@@ -5,6 +5,9 @@
 //! each type stands in one table, [`TYPES`]. Nothing here writes a projection: that is `sync`.
 
 pub mod cli;
+pub mod endpoint;
+pub mod health;
+pub mod secrets;
 pub mod store;
 pub mod web;
 pub mod work;
@@ -164,7 +167,7 @@ pub enum State {
 
 impl State {
     /// As it stands in the row.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Waiting => "waiting",
@@ -174,6 +177,68 @@ impl State {
         }
     }
 }
+
+impl State {
+    /// All of them, in the order of their life.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Waiting, Self::Done, Self::NotNeeded, Self::Parked];
+
+    /// The key of its name.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Pending => "events-state-pending",
+            Self::Waiting => "events-state-waiting",
+            Self::Done => "events-state-done",
+            Self::NotNeeded => "events-state-not-needed",
+            Self::Parked => "events-state-parked",
+        }
+    }
+
+    /// How it looks on a badge.
+    pub const fn tone(self) -> &'static str {
+        match self {
+            Self::Pending => "info",
+            Self::Waiting => "warning",
+            Self::Done => "success",
+            Self::NotNeeded => "plain",
+            Self::Parked => "danger",
+        }
+    }
+}
+
+/// The word is no state of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no state of an event")]
+pub struct NoState;
+
+impl std::str::FromStr for State {
+    type Err = NoState;
+
+    fn from_str(word: &str) -> Result<Self, NoState> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or(NoState)
+    }
+}
+
+crate::text_column!(State);
+
+/// Which events to list. What is empty filters nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this type.
+    pub kind: String,
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this tenant, by its id, or of this customer, by Stripe's.
+    pub whose: String,
+    /// That came from this moment on; unix seconds.
+    pub from: Option<i64>,
+    /// That came before this moment; unix seconds.
+    pub until: Option<i64>,
+    /// That stand after this one: when it came, and its id.
+    pub after: Option<(i64, String)>,
+}
+
+/// Events that one deed works on again at most.
+pub const MOST_REPLAYED: usize = 500;
 
 /// What an event begins as, and why where that is not the usual thing.
 pub fn first_state(envelope: &Envelope, livemode: bool) -> (State, Option<&'static str>) {

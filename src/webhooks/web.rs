@@ -1,4 +1,8 @@
-//! The door: verify, store, answer.
+//! The door: verify, store, answer. The pages of staff about what came through it are in `inbox`.
+
+mod inbox;
+
+pub use inbox::router as pages;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -6,13 +10,15 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::routing::post;
 use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
 
+use super::secrets::Keyring;
 use super::store::{Delivery, Inbox, Kept};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::WebhookSecrets;
 use crate::error::{Error, Result};
-use crate::stripe::signature;
+use crate::metrics::names;
+use crate::stripe::signature::{self, Refused};
 use crate::worker::Bell;
 
 /// The largest body that is read: 1 MB. Stripe's events have some kilobytes.
@@ -22,7 +28,7 @@ const LARGEST: usize = 1_000_000;
 #[derive(Clone, Debug)]
 pub struct Door {
     /// What deliveries are signed with.
-    pub secrets: WebhookSecrets,
+    pub secrets: Keyring,
     /// Whether our key moves real money.
     pub livemode: bool,
     /// Both times; a signature is held against the world's.
@@ -36,11 +42,22 @@ pub struct Door {
 impl FromRef<App> for Door {
     fn from_ref(app: &App) -> Self {
         Self {
-            secrets: app.config.webhook_secrets.clone(),
+            secrets: app.secrets.clone(),
             livemode: app.config.livemode,
             clock: app.clock.clone(),
             inbox: app.inbox.clone(),
             bell: app.bell.clone(),
+        }
+    }
+}
+
+impl Door {
+    /// Checks the signature; where no secret fits, once more after a look for one that another process stored.
+    async fn verify(&self, header: Option<&str>, body: &[u8], wall: Timestamp) -> Result<(), Refused> {
+        let judge = || signature::verify(header, body, &self.secrets.accepted(wall.as_second()), wall);
+        match judge() {
+            Err(Refused::Mismatch) if self.secrets.look_again(wall.as_second()).await => judge(),
+            judged => judged,
         }
     }
 }
@@ -65,13 +82,16 @@ async fn receive(
     })?;
     let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
     let wall = door.clock.wall();
-    signature::verify(header, &body, door.secrets.expose(), wall).map_err(|refused| {
+    door.verify(header, &body, wall).await.map_err(|refused| {
         tracing::warn!(%refused, bytes = body.len(), "a delivery was refused");
+        metrics::counter!(names::DELIVERIES, "outcome" => "refused").increment(1);
         Error::Unreadable(refused.words())
     })?;
     let delivery = Delivery::signed(&body, door.livemode, wall.as_second());
     let (id, kind) = (delivery.id().to_owned(), delivery.kind().to_owned());
-    match door.inbox.put(delivery).await? {
+    let kept = door.inbox.put(delivery).await?;
+    metrics::counter!(names::DELIVERIES, "outcome" => kept.as_str()).increment(1);
+    match kept {
         Kept::New => tracing::debug!(event = id, kind, "kept"),
         Kept::Duplicate => tracing::debug!(event = id, kind, "known already"),
         Kept::Conflict => {

@@ -5,19 +5,21 @@
 //! of them. Nothing is written before all calls have been answered, and all of it in one transaction with the events' end.
 
 mod plan;
+mod recover;
+
+pub use recover::{recover, take_in};
 
 use tokio::task::JoinSet;
 
 use plan::{Known, Plan, Step};
 
-use super::store::{self, Delivery, Kept, Waiting};
+use super::store::{self, Waiting};
 use super::{State, TRIES, Treatment, treatment, wait};
 use crate::audit::Actor;
 use crate::db::Tx;
 use crate::id;
-use crate::stripe::calls::events;
 use crate::stripe::snapshot::{Customer, parse};
-use crate::stripe::{Budget, CustomerId, EventId};
+use crate::stripe::{Budget, CustomerId};
 use crate::sync::store::Lease;
 use crate::sync::{self, Error, Seen};
 use crate::worker::Tools;
@@ -27,9 +29,6 @@ const AT_ONCE: usize = 8;
 
 /// The lease for events that belong to no customer: no customer is called so.
 const NOBODY: &str = "-";
-
-/// Events that Stripe is asked for after a pause: it keeps them for 30 days.
-const KEPT_FOR: i64 = 30 * 86_400;
 
 /// One step: works on everything that is due now. How many customers got on.
 ///
@@ -256,37 +255,4 @@ async fn failed(
     }
     tx.commit().await?;
     Ok(())
-}
-
-/// Takes in what Stripe could not deliver in the last 30 days, in one process of several and once in `every` seconds, and wakes
-/// events whose customer has been attached meanwhile. How many events were new.
-///
-/// # Errors
-/// Stripe or the database did not answer.
-pub async fn recover(tools: &Tools, holder: &str, every: i64) -> Result<usize, Error> {
-    let wall = tools.clock.wall().as_second();
-    let mut tx = tools.db.write().await?;
-    store::wake_strays(&mut tx, wall).await?;
-    let ours = store::take_job(&mut tx, "undelivered-events", holder, wall, wall + every).await?;
-    tx.commit().await?;
-    if !ours {
-        return Ok(0);
-    }
-    let mut new = 0;
-    let mut after: Option<EventId> = None;
-    loop {
-        let page =
-            events::undelivered(&tools.stripe, wall - KEPT_FOR, after.as_ref(), Budget::work()).await?.value;
-        for event in &page.data {
-            let delivery = Delivery::listed(event.get().as_bytes(), tools.stripe.is_live(), wall);
-            new += usize::from(tools.inbox.put(delivery).await? == Kept::New);
-        }
-        let last = page.data.last().and_then(|event| events::envelope(event)).map(|envelope| envelope.id);
-        match last.filter(|last| page.has_more && after.as_ref() != Some(last)) {
-            Some(last) => after = Some(last),
-            None => break,
-        }
-    }
-    tools.bell.ring();
-    Ok(new)
 }

@@ -8,6 +8,7 @@
 #[path = "../it/support/postgres.rs"]
 mod postgres;
 
+mod audit;
 mod inserts;
 mod requests;
 mod scale;
@@ -34,6 +35,9 @@ async fn main() {
         inserts::prepare(&db).await;
         if "inserts".contains(&wanted) {
             inserts::run(name, &db).await;
+        }
+        if "audit".contains(&wanted) {
+            audit::run(name, &db).await;
         }
         if "requests".contains(&wanted) {
             requests::run(name, &db).await;

@@ -153,8 +153,13 @@ pub(crate) fn portal(db: Db) -> App {
     let stripe = Stripe::new(StripeConfig::new(key, Some(nowhere)).unwrap()).unwrap();
     let site = Site::new("http://127.0.0.1".parse().unwrap(), clock.clone());
     let webhook_secrets = WebhookSecrets::new([SECRET.to_owned()]).unwrap();
-    let config =
-        Config { site: site.into(), webhook_secrets, livemode: false, mail: mail::Settings::default() };
+    let config = Config {
+        site: site.into(),
+        webhook_secrets,
+        livemode: false,
+        mail: mail::Settings::default(),
+        host_tokens: None,
+    };
     App::new(db, clock, stripe, config, Catalog::load(None).unwrap())
 }
 

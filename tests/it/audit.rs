@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 use billing_portal::audit::chain::Break;
 use billing_portal::audit::cli::check;
 use billing_portal::audit::words::{self, ACTIONS};
-use billing_portal::audit::{self, Actor, Entry, work};
+use billing_portal::audit::{self, Actor, Entry, coverage, store, work};
 use billing_portal::auth::{NewUser, Role};
-use billing_portal::db::Db;
+use billing_portal::clock::from_seconds;
+use billing_portal::db::{Committed, Db, Deed};
 use billing_portal::i18n::Language;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::support::customer::BAD;
 use crate::support::portal::{Portal, hash};
+use crate::support::world::World;
 
 async fn record(portal: &Portal, count: usize) {
     let mut tx = portal.db.write().await.unwrap();
@@ -223,6 +226,68 @@ both_databases! {
         let actions: Vec<(String,)> = tx.query_built("select action from audit_entries order by action".to_owned()).all().await.unwrap();
         let actions: Vec<_> = actions.iter().map(|(action,)| action.as_str()).collect();
         assert_eq!(actions, ["session.ended", "session.refused", "session.started"]);
+    }
+}
+
+both_databases! {
+    async fn every_row_that_has_to_be_told_of_is_counted_and_one_that_is_not_told_of_is_found(world: World) {
+        let (tenant, mut browser) = world.owner_of("Norte").await;
+        let (customer, subscription) = world.subscription(&tenant, "starter_month", json!({})).await;
+        world.control.card(customer.as_str(), BAD).await.unwrap();
+        let end = subscription["items"]["data"][0]["current_period_end"].as_i64().unwrap();
+        world.travel(from_seconds(end + 7_200)).await;
+        world.travel(from_seconds(end + 8 * 86_400)).await;
+        browser.get("/").await.expect(StatusCode::OK);
+        let covered = store::coverage(&mut world.portal.db.read().await.unwrap()).await.unwrap();
+        for seen in &covered {
+            // The tests make these themselves, without the program.
+            if !["tenants", "users"].contains(&seen.what.as_str()) {
+                assert!(seen.rows > 0 && seen.missing == 0, "{seen:?}");
+            }
+        }
+        let case = "insert into dunning_cases (invoice_id, tenant_id, customer_id, currency, amount, state, opened_at) \
+                    select 'in_strange', tenant_id, customer_id, currency, 1, 'open', 1 from dunning_cases limit 1";
+        world.portal.run(case).await;
+        let covered = store::coverage(&mut world.portal.db.read().await.unwrap()).await.unwrap();
+        let cases = covered.iter().find(|seen| seen.what == "dunning_cases").unwrap();
+        assert_eq!((cases.rows, cases.missing), (2, 1));
+    }
+}
+
+#[test]
+fn whether_a_change_has_to_be_told_of_is_said_for_every_table() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut without = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for rest in text.split("create table ").skip(1) {
+            let name = rest.split([' ', '(']).find(|word| !["if", "not", "exists"].contains(word)).unwrap();
+            without.extend(coverage::told(name).is_none().then(|| name.to_owned()));
+        }
+    }
+    assert!(without.is_empty(), "audit/coverage.rs does not say: {without:?}");
+}
+
+#[test]
+fn a_transaction_that_tells_nothing_of_what_it_changes_is_found() {
+    let committed = |file: &'static str, deeds: &[(Deed, &str)]| {
+        let deeds = deeds.iter().map(|(deed, table)| (*deed, (*table).to_owned())).collect();
+        BTreeSet::from([Committed { file, line: 7, deeds }])
+    };
+    let silent = committed("src/tenants/web.rs", &[(Deed::Update, "tenants"), (Deed::Insert, "mails")]);
+    let said = "the transaction of src/tenants/web.rs:7: Update of tenants without an entry";
+    assert_eq!(coverage::untold(&silent, &[]), [said]);
+    assert!(coverage::untold(&silent, &[("src/tenants/web.rs", "tenants", "why")]).is_empty());
+    for fine in [
+        committed("src/tenants/web.rs", &[(Deed::Update, "tenants"), (Deed::Insert, "audit_entries")]),
+        committed("src/dunning/work.rs", &[(Deed::Update, "dunning_cases")]),
+        committed("tests/it/support/portal.rs", &[(Deed::Insert, "tenants")]),
+    ] {
+        assert!(coverage::untold(&fine, &[]).is_empty(), "{fine:?}");
+    }
+    for wrong in [(Deed::Insert, "dunning_cases"), (Deed::Delete, "memberships"), (Deed::Update, "api_keys")]
+    {
+        assert_eq!(coverage::untold(&committed("src/a.rs", &[wrong]), &[]).len(), 1, "{wrong:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use billing_portal::catalog::product::ProductFacts;
 use billing_portal::catalog::{Amount, Interval, Offer, Plan, Price};
-use billing_portal::checkout::{Buyer, MAX_QUANTITY, Order, Refusal, Wish, order};
+use billing_portal::checkout::{Buyer, MAX_QUANTITY, Order, Refusal, Trust, Wish, order};
 use billing_portal::money::Currency;
 use http::StatusCode;
 
@@ -43,11 +43,12 @@ fn wish(plan: &str, interval: &str, quantity: Option<&str>, currency: Option<&st
         interval: interval.to_owned(),
         quantity: quantity.map(str::to_owned),
         currency: currency.map(str::to_owned),
+        ..Wish::default()
     }
 }
 
 fn decide(wish: &Wish, facts: ProductFacts, buyer: &Buyer) -> Result<Order, Refusal> {
-    order(wish, &offer(facts), &["ten_1", "acme"], buyer, Currency::EUR)
+    order(wish, &offer(facts), &["ten_1", "acme"], buyer, Currency::EUR, Trust::Customer)
 }
 
 #[test]

@@ -287,6 +287,7 @@ async fn history(db: Db, acts: Vec<Act>, fate: Fate) {
     world.same_rows().await;
     world.each_mail_once().await;
     world.each_entry_once().await;
+    crate::staff::agree_with_rows(&world.portal).await;
     world.stripe.stop().await;
 }
 

@@ -346,6 +346,8 @@ fn money_in_mails_is_exact_in_every_currency() {
             number: None,
             amount: Money::new(minor, currency),
             was_restricted: true,
+            still_owed: false,
+            waived: false,
         });
         let reader = Reader { name: None, tenant: None, language: Language::En, time_zone: TimeZone::UTC };
         let written = render::write(&letter, &reader, &site, &catalog).unwrap();

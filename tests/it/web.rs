@@ -259,7 +259,7 @@ async fn a_program_gets_its_errors_as_json() {
     assert!(body.contains("\"code\":\"not_found\""), "{body}");
     let (answer, body) =
         ask(&router, Request::post("/api/thing").body(Body::empty()).expect("a request")).await;
-    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     assert!(body.contains("\"details\":{\"quantity\":"), "{body}");
     let (answer, _) = ask(&router, get_request("/webhooks/nowhere")).await;
     assert_eq!(header_of(&answer, "content-type"), "application/json");
@@ -318,6 +318,14 @@ async fn a_forged_form_changes_nothing() {
     }
     let (answer, _) = send(&router, &cookie, &good, &[]).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER, "the same form, not forged");
+    let unreferred = [("origin", "null"), ("sec-fetch-site", "same-origin")];
+    let (answer, _) = send(&router, &cookie, &good, &unreferred).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER, "of a page of ours that tells nobody where it is");
+    let (answer, _) = send(&router, &cookie, "name=Ana", &unreferred).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN, "which needs the token like any other");
+    let foreign = [("origin", "http://evil.test"), ("sec-fetch-site", "same-origin")];
+    let (answer, _) = send(&router, &cookie, &good, &foreign).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN, "no browser says so");
 }
 
 #[tokio::test]

@@ -40,3 +40,6 @@ change-meanwhile = Your subscription or the amount has changed since this page w
 change-expired = These amounts are more than 15 minutes old. Nothing was charged; look at the new ones.
 change-forged = This confirmation was not made by our page. Start again from the plans.
 change-undo = Undo this change
+change-quote-alone = A quote says everything: send no plan, interval or quantity beside it.
+change-or-quote = This is needed where there is no quote.
+change-no-quote = This is no quote of ours for this company. Take a new preview.

@@ -18,3 +18,9 @@ checkout-waiting-text = Stripe has received your details and is confirming the p
 checkout-waiting-long = This takes longer than usual. You can leave this page: your plan appears as soon as Stripe confirms, and you will not be charged twice.
 checkout-waiting-again = Look again now
 checkout-waiting-reference = Reference for support: { $reference }
+checkout-trial-used = Your company has had its trial.
+checkout-trial-long = This plan is free for at most { $most ->
+    [one] one day
+   *[other] { $most } days
+  } at first.
+checkout-no-such-discount = This code does not exist or can no longer be used.

@@ -68,3 +68,4 @@ invoices-payment-failed = Failed
 invoices-refund = { $amount } refunded
 invoices-no-link = Stripe has no such document for this invoice.
 invoices-back-to-invoice = Back to the invoice
+invoices-offset-or-cursor = Page by offset or by cursor, not by both.

@@ -26,6 +26,8 @@ subscription-expires = Expires { $expiry }
 subscription-has-run-out = Expired { $expiry }: the next payment will fail.
 subscription-no-payment-method = Nothing is on file.
 subscription-no-such-task = There is no such task in the customer portal.
+subscription-soon = What you changed at Stripe appears here in a moment.
+subscription-task-not-offered = Stripe's customer portal is not set up for this. Change or cancel your plan here instead.
 subscription-nothing-yet = There is nothing to manage yet: your company has not subscribed.
 
 subscription-active = Active

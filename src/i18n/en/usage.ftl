@@ -81,3 +81,12 @@ usage-errors = { $count ->
     [one] { $count } report could not be counted
    *[other] { $count } reports could not be counted
 }
+
+usage-no-metric = There is no such metric.
+usage-not-counted = This metric is a rate: it is not counted here.
+usage-wrong-quantity = This metric is a counter: give it a quantity from 1 to 9007199254740991, and no value.
+usage-wrong-value = This metric is a gauge: give it a value from 0 to 9007199254740991, and no quantity.
+usage-wrong-key = The key must have 1 to 100 characters, none of them a control character.
+usage-too-old = It must not be more than 35 days ago.
+usage-ahead = It must not be more than 5 minutes ahead.
+usage-too-long = Ask for at most { $most } days at once.

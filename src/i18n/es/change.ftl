@@ -40,3 +40,6 @@ change-meanwhile = Tu suscripción o el importe han cambiado desde que se hizo e
 change-expired = Estos importes tienen más de 15 minutos. No se ha cobrado nada; mira los nuevos.
 change-forged = Esta confirmación no la hizo nuestra página. Empieza de nuevo desde los planes.
 change-undo = Deshacer este cambio
+change-quote-alone = El presupuesto (quote) lo dice todo: no envíes plan, frecuencia ni cantidad con él.
+change-or-quote = Hace falta si no hay presupuesto (quote).
+change-no-quote = No es un presupuesto nuestro para esta empresa. Pide uno nuevo.

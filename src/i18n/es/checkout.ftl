@@ -18,3 +18,9 @@ checkout-waiting-text = Stripe ha recibido tus datos y está confirmando el pago
 checkout-waiting-long = Está tardando más de lo normal. Puedes salir de esta página: tu plan aparecerá en cuanto Stripe lo confirme, y no se te cobrará dos veces.
 checkout-waiting-again = Mirar otra vez
 checkout-waiting-reference = Referencia para soporte: { $reference }
+checkout-trial-used = Tu empresa ya ha tenido su prueba.
+checkout-trial-long = Este plan es gratis como máximo { $most ->
+    [one] un día
+   *[other] { $most } días
+  } al principio.
+checkout-no-such-discount = Este código no existe o ya no se puede usar.

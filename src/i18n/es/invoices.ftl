@@ -68,3 +68,4 @@ invoices-payment-failed = Fallido
 invoices-refund = { $amount } reembolsados
 invoices-no-link = Stripe no tiene ese documento para esta factura.
 invoices-back-to-invoice = Volver a la factura
+invoices-offset-or-cursor = Pagina con offset o con cursor, no con ambos.

@@ -26,6 +26,8 @@ subscription-expires = Caduca { $expiry }
 subscription-has-run-out = Caducó { $expiry }: el próximo pago fallará.
 subscription-no-payment-method = No hay ninguna registrada.
 subscription-no-such-task = No existe esa tarea en el portal de clientes.
+subscription-soon = Lo que ha cambiado en Stripe aparecerá aquí en un momento.
+subscription-task-not-offered = El portal de clientes de Stripe no está configurado para esto. Cambia o cancela tu plan aquí.
 subscription-nothing-yet = Todavía no hay nada que gestionar: su empresa no se ha suscrito.
 
 subscription-active = Activa

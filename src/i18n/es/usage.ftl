@@ -81,3 +81,12 @@ usage-errors = { $count ->
     [one] { $count } comunicación no se pudo contar
    *[other] { $count } comunicaciones no se pudieron contar
 }
+
+usage-no-metric = Esa métrica no existe.
+usage-not-counted = Esta métrica es un ritmo: no se cuenta aquí.
+usage-wrong-quantity = Esta métrica es un contador: indica una cantidad (quantity) de 1 a 9007199254740991, sin valor.
+usage-wrong-value = Esta métrica es un nivel: indica un valor (value) de 0 a 9007199254740991, sin cantidad.
+usage-wrong-key = La clave debe tener de 1 a 100 caracteres, ninguno de control.
+usage-too-old = No debe tener más de 35 días.
+usage-ahead = No debe adelantarse más de 5 minutos.
+usage-too-long = Pide como máximo { $most } días de una vez.

@@ -21,7 +21,7 @@ fn account(state: &mut State, _: &Call<'_>) -> Answer {
     Ok(json!({
         "id": "acct_1Sandbox0000000000", "object": "account", "business_profile": { "name": "Sandbox", "url": null },
         "business_type": "company", "capabilities": { "card_payments": "active", "transfers": "active" },
-        "charges_enabled": true, "country": state.settings.country, "created": 1_700_000_000,
+        "charges_enabled": state.settings.charges_enabled, "country": state.settings.country, "created": 1_700_000_000,
         "default_currency": state.settings.currency, "details_submitted": true, "email": "sandbox@example.com",
         "metadata": {}, "payouts_enabled": true,
         "type": "standard",
@@ -29,12 +29,18 @@ fn account(state: &mut State, _: &Call<'_>) -> Answer {
 }
 
 fn tax_settings(state: &mut State, _: &Call<'_>) -> Answer {
+    let (status, details, office) = if state.settings.tax_is_active {
+        let address = json!({ "city": "Dublin", "country": state.settings.country, "line1": "1 Sandbox Street",
+                              "line2": null, "postal_code": "D02", "state": null });
+        ("active", json!({ "active": {} }), json!({ "address": address }))
+    } else {
+        ("pending", json!({ "pending": { "missing_fields": ["head_office"] } }), Value::Null)
+    };
     Ok(json!({
         "object": "tax.settings",
         "defaults": { "provider": "stripe", "tax_behavior": "exclusive", "tax_code": "txcd_10103001" },
-        "head_office": { "address": { "city": "Dublin", "country": state.settings.country, "line1": "1 Sandbox Street",
-                                      "line2": null, "postal_code": "D02", "state": null } },
-        "livemode": false, "status": "active", "status_details": { "active": {} },
+        "head_office": office,
+        "livemode": false, "status": status, "status_details": details,
     }))
 }
 

@@ -2,13 +2,13 @@
 
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use stripe_misc::webhook_endpoint::{
-    CreateWebhookEndpoint, CreateWebhookEndpointEnabledEvents, ListWebhookEndpoint, UpdateWebhookEndpoint,
-    UpdateWebhookEndpointEnabledEvents,
+    CreateWebhookEndpoint, CreateWebhookEndpointEnabledEvents, DeleteWebhookEndpoint, ListWebhookEndpoint,
+    UpdateWebhookEndpoint, UpdateWebhookEndpointEnabledEvents,
 };
 
-use super::{all, page, post};
-use crate::stripe::snapshot::{Account, WebhookEndpoint};
-use crate::stripe::{Budget, Fetched, Key, Result, Stripe, WebhookEndpointId};
+use super::{all, get, page, post};
+use crate::stripe::snapshot::{Account, TaxSettings, WebhookEndpoint};
+use crate::stripe::{Budget, Error, Fetched, Key, Result, Stripe, WebhookEndpointId};
 
 /// The account that the key belongs to: the cheapest question that shows whether the key is good.
 ///
@@ -16,6 +16,14 @@ use crate::stripe::{Budget, Fetched, Key, Result, Stripe, WebhookEndpointId};
 /// See [`crate::stripe::Error`].
 pub async fn account(stripe: &Stripe, budget: Budget) -> Result<Fetched<Account>> {
     stripe.call(RequestBuilder::new(StripeMethod::Get, "/account"), None, budget).await
+}
+
+/// How Stripe Tax is set up. A question that the builders do not know: they leave Stripe Tax out.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn tax_settings(stripe: &Stripe, budget: Budget) -> Result<Fetched<TaxSettings>> {
+    stripe.call(RequestBuilder::new(StripeMethod::Get, "/tax/settings"), None, budget).await
 }
 
 /// All webhook endpoints.
@@ -65,4 +73,15 @@ pub async fn update_webhook_endpoint(
     let request =
         UpdateWebhookEndpoint::new(id.as_str()).enabled_events(events.collect::<Vec<_>>()).disabled(false);
     post(stripe, request, key, budget).await
+}
+
+/// Removes an endpoint; Stripe sends nothing there any more. One that is gone already is no error.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn delete_webhook_endpoint(stripe: &Stripe, id: &WebhookEndpointId, budget: Budget) -> Result<()> {
+    match get::<serde_json::Value>(stripe, DeleteWebhookEndpoint::new(id.as_str()), budget).await {
+        Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

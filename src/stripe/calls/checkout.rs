@@ -65,10 +65,11 @@ pub struct CheckoutLine {
 }
 
 /// What is taken off. Stripe takes one discount or a field for codes, not both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckoutDiscount {
     /// The customer may type a code on Stripe's page.
+    #[default]
     AskForCode,
     /// A coupon.
     Coupon(CouponId),

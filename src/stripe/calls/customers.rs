@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use stripe_billing::tax_id::{CreateCustomerTaxId, DeleteCustomerTaxId, ListCustomerTaxId};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use stripe_core::customer::{
-    CreateCustomer, ListPaymentMethodsCustomer, OptionalFieldsCustomerAddress, RetrieveCustomer,
-    UpdateCustomer,
+    CreateCustomer, ListCustomer, ListPaymentMethodsCustomer, OptionalFieldsCustomerAddress,
+    RetrieveCustomer, UpdateCustomer, UpdateCustomerTax, UpdateCustomerTaxValidateLocation,
 };
 
 use super::{get, page, post};
-use crate::stripe::snapshot::{Address, Customer, Deleted, PaymentMethod, TaxId};
+use crate::stripe::snapshot::{Address, Customer, Deleted, List, PaymentMethod, TaxId};
 use crate::stripe::{Budget, CustomerId, Fetched, Key, Result, Stripe, TaxIdId};
 
 /// What a customer is made with. Stored before the first try, so that a retry after a restart sends the same.
@@ -38,6 +38,9 @@ pub struct CustomerChange {
     pub address: Option<Address>,
     /// The language of Stripe's mails and pages.
     pub locale: Option<String>,
+    /// Whether an address is refused that Stripe cannot reckon taxes for.
+    #[serde(default)]
+    pub must_be_taxable: bool,
 }
 
 /// With the default payment method whole and the tax ids.
@@ -71,6 +74,17 @@ pub async fn get_one(stripe: &Stripe, id: &CustomerId, budget: Budget) -> Result
     get(stripe, RetrieveCustomer::new(id.as_str()).expand(expanded()), budget).await
 }
 
+/// A page of all customers, newest first, beginning after `after`, each as [`get_one`] gives it. Those that are gone, or on a
+/// test clock, are not among them.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn listed(stripe: &Stripe, after: Option<&str>, budget: Budget) -> Result<Fetched<List<Customer>>> {
+    let request =
+        ListCustomer::new().expand(expanded().iter().map(|path| format!("data.{path}")).collect::<Vec<_>>());
+    stripe.call(page!(request, after), None, budget).await
+}
+
 /// Changes a customer.
 ///
 /// # Errors
@@ -94,6 +108,11 @@ pub async fn update(
     }
     if let Some(locale) = &change.locale {
         request = request.preferred_locales(vec![locale.clone()]);
+    }
+    if change.must_be_taxable {
+        let mut tax = UpdateCustomerTax::new();
+        tax.validate_location = Some(UpdateCustomerTaxValidateLocation::Immediately);
+        request = request.tax(tax);
     }
     post(stripe, request, key, budget).await
 }

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use stripe_core::event::{ListEvent, RetrieveEvent};
-use stripe_types::RangeQueryTs;
+use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
 use super::get;
 use crate::stripe::snapshot::{Envelope, List};
@@ -35,17 +35,20 @@ pub async fn undelivered(
     get(stripe, request, budget).await
 }
 
-/// All events since `since` (unix seconds), delivered or not, newest first, page by page like [`undelivered`].
+/// Events that were made after `since` and until `until` (unix seconds), delivered or not, newest first, page by page like
+/// [`undelivered`].
 ///
 /// # Errors
 /// See [`crate::stripe::Error`].
-pub async fn since(
+pub async fn between(
     stripe: &Stripe,
     since: i64,
+    until: i64,
     after: Option<&EventId>,
     budget: Budget,
 ) -> Result<Fetched<List<Box<RawValue>>>> {
-    let mut request = ListEvent::new().created(RangeQueryTs::gte(since)).limit(super::PAGE);
+    let time = RangeBoundsTs { gt: Some(since), lte: Some(until), ..RangeBoundsTs::default() };
+    let mut request = ListEvent::new().created(RangeQueryTs::Bounds(time)).limit(super::PAGE);
     if let Some(after) = after {
         request = request.starting_after(after.as_str());
     }

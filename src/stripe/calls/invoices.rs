@@ -1,8 +1,8 @@
 //! Invoices, previews of them, and how they were paid.
 
 use stripe_billing::invoice::{
-    CreatePreviewInvoice, CreatePreviewInvoiceSubscriptionDetails,
-    CreatePreviewInvoiceSubscriptionDetailsItems,
+    CreatePreviewInvoice, CreatePreviewInvoiceAutomaticTax, CreatePreviewInvoiceDiscounts,
+    CreatePreviewInvoiceSubscriptionDetails, CreatePreviewInvoiceSubscriptionDetailsItems,
     CreatePreviewInvoiceSubscriptionDetailsProrationBehavior as PreviewProration, ListInvoice,
     RetrieveInvoice,
 };
@@ -11,8 +11,10 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use super::subscriptions::{ItemChange, Proration, SubscriptionChange};
 use super::{all, get, page, post};
-use crate::stripe::snapshot::{Invoice, InvoicePayment, Line};
-use crate::stripe::{Budget, CustomerId, Error, Fetched, InvoiceId, Key, Result, Stripe, SubscriptionId};
+use crate::stripe::snapshot::{Invoice, InvoicePayment, Line, List};
+use crate::stripe::{
+    Budget, CustomerId, Error, Fetched, InvoiceId, Key, PriceId, Result, Stripe, SubscriptionId,
+};
 
 /// All invoices of a customer with how they were paid, newest first.
 ///
@@ -31,6 +33,14 @@ pub async fn of_customer(
         |after| page!(request(), after),
     )
     .await
+}
+
+/// A page of all invoices, newest first, beginning after `after`. Each carries its first ten lines.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn listed(stripe: &Stripe, after: Option<&str>, budget: Budget) -> Result<Fetched<List<Invoice>>> {
+    stripe.call(page!(ListInvoice::new(), after), None, budget).await
 }
 
 /// One invoice with how it was paid. Its links are fresh.
@@ -85,6 +95,43 @@ pub async fn next(
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What the first invoice of a new subscription to these prices would be: what a whole period costs, taxes and these discounts
+/// of another subscription included.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn preview_new(
+    stripe: &Stripe,
+    customer: &CustomerId,
+    prices: &[(PriceId, Option<u64>)],
+    discounts: &[&str],
+    automatic_tax: bool,
+    budget: Budget,
+) -> Result<Fetched<Invoice>> {
+    let items = prices.iter().map(|(price, quantity)| {
+        let mut item = CreatePreviewInvoiceSubscriptionDetailsItems::new();
+        item.price = Some(price.to_string());
+        item.quantity = *quantity;
+        item
+    });
+    let mut details = CreatePreviewInvoiceSubscriptionDetails::new();
+    details.items = Some(items.collect());
+    let discounts = discounts.iter().map(|id| {
+        let mut made = CreatePreviewInvoiceDiscounts::new();
+        made.discount = Some((*id).to_owned());
+        made
+    });
+    let discounts: Vec<_> = discounts.collect();
+    let mut request = CreatePreviewInvoice::new()
+        .customer(customer.as_str())
+        .automatic_tax(CreatePreviewInvoiceAutomaticTax::new(automatic_tax))
+        .subscription_details(details);
+    if !discounts.is_empty() {
+        request = request.discounts(discounts);
+    }
+    post(stripe, request, &Key::random(), budget).await
 }
 
 /// What a change would cost, as of its `proration_date`.

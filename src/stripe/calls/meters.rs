@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use stripe_billing::billing_meter::{
     CreateBillingMeter, CreateBillingMeterCustomerMapping, CreateBillingMeterCustomerMappingType,
     CreateBillingMeterDefaultAggregation, CreateBillingMeterDefaultAggregationFormula,
-    CreateBillingMeterValueSettings, ListBillingMeter,
+    CreateBillingMeterValueSettings, ListBillingMeter, ReactivateBillingMeter,
 };
 use stripe_billing::billing_meter_event::CreateBillingMeterEvent;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
@@ -44,6 +44,19 @@ pub async fn create(
         .customer_mapping(by_customer)
         .value_settings(CreateBillingMeterValueSettings::new("value"));
     post(stripe, request, key, budget).await
+}
+
+/// Has a meter count again that was switched off.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn reactivate(
+    stripe: &Stripe,
+    meter: &MeterId,
+    key: &Key,
+    budget: Budget,
+) -> Result<Fetched<Meter>> {
+    post(stripe, ReactivateBillingMeter::new(meter.as_str()), key, budget).await
 }
 
 /// A use that is to be billed.

@@ -5,7 +5,7 @@ use stripe_core::dispute::ListDispute;
 use stripe_core::refund::ListRefund;
 
 use super::{all, get, page};
-use crate::stripe::snapshot::{Charge, Dispute, Refund};
+use crate::stripe::snapshot::{Charge, Dispute, List, Refund};
 use crate::stripe::{Budget, ChargeId, CustomerId, Fetched, Result, Stripe};
 
 /// All charges of a customer, failed ones too, newest first.
@@ -19,6 +19,14 @@ pub async fn charges_of(
 ) -> Result<Fetched<Vec<Charge>>> {
     let request = || ListCharge::new().customer(customer.as_str());
     all(stripe, budget, |charge: &Charge| charge.id.as_str(), |after| page!(request(), after)).await
+}
+
+/// A page of all charges, failed ones too, newest first, beginning after `after`.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn listed(stripe: &Stripe, after: Option<&str>, budget: Budget) -> Result<Fetched<List<Charge>>> {
+    stripe.call(page!(ListCharge::new(), after), None, budget).await
 }
 
 /// One charge.

@@ -1,7 +1,8 @@
 //! Stripe's customer portal: visits, and what it allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use stripe_billing::billing_portal_configuration::{
     CreateBillingPortalConfiguration, CreateBillingPortalConfigurationBusinessProfile,
     CreateBillingPortalConfigurationFeatures, CreateBillingPortalConfigurationFeaturesCustomerUpdate,
@@ -12,6 +13,10 @@ use stripe_billing::billing_portal_configuration::{
     CreateBillingPortalConfigurationFeaturesSubscriptionCancelMode as CancelMode,
     CreateBillingPortalConfigurationFeaturesSubscriptionUpdate,
     CreateBillingPortalConfigurationFeaturesSubscriptionUpdateDefaultAllowedUpdates as AllowedUpdate,
+    CreateBillingPortalConfigurationFeaturesSubscriptionUpdateProrationBehavior as Proration,
+    CreateBillingPortalConfigurationFeaturesSubscriptionUpdateScheduleAtPeriodEnd as AtPeriodEnd,
+    CreateBillingPortalConfigurationFeaturesSubscriptionUpdateScheduleAtPeriodEndConditions as Condition,
+    CreateBillingPortalConfigurationFeaturesSubscriptionUpdateScheduleAtPeriodEndConditionsType as ConditionType,
     InvoiceListParam, ListBillingPortalConfiguration, PaymentMethodUpdateParam,
     SubscriptionUpdateProductParam,
 };
@@ -115,10 +120,47 @@ pub struct NewConfiguration {
     pub headline: Option<String>,
     /// Where it comes back to, where a visit does not say; each of ours does.
     pub return_url: Option<String>,
-    /// The products, with their prices, that a customer may change to; none: changes are made in the portal of ours.
+    /// The products, with their prices, that a customer may change to, ten at most; none: changes are made in the portal of ours
+    /// alone.
     pub products: Vec<(ProductId, Vec<PriceId>)>,
     /// By which `setup` finds it again.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// What customers may change of their details.
+const DETAILS: [&str; 4] = ["name", "email", "address", "tax_id"];
+
+impl NewConfiguration {
+    /// Whether a configuration allows just this. What Stripe did not tell is not held against it.
+    pub fn is_like(&self, there: &PortalConfiguration) -> bool {
+        let features = &there.features;
+        let is_on = |feature: &str| features[feature]["enabled"] == true;
+        let words = |value: &Value| -> BTreeSet<String> {
+            value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|word| word.as_str().map(str::to_owned))
+                .collect()
+        };
+        let update = &features["subscription_update"];
+        let offered = update["products"].as_array().map(|products| {
+            let one =
+                |product: &Value| Some((product["product"].as_str()?.to_owned(), words(&product["prices"])));
+            products.iter().filter_map(one).collect::<BTreeMap<_, _>>()
+        });
+        let wanted = self.products.iter().map(|(product, prices)| {
+            (product.to_string(), prices.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
+        });
+        there.active
+            && ["customer_update", "invoice_history", "payment_method_update", "subscription_cancel"]
+                .iter()
+                .all(|feature| is_on(feature))
+            && words(&features["customer_update"]["allowed_updates"]) == DETAILS.map(str::to_owned).into()
+            && features["subscription_cancel"]["mode"] == "at_period_end"
+            && is_on("subscription_update") != self.products.is_empty()
+            && offered.is_none_or(|offered| offered == wanted.collect())
+    }
 }
 
 /// All configurations.
@@ -126,7 +168,9 @@ pub struct NewConfiguration {
 /// # Errors
 /// See [`crate::stripe::Error`].
 pub async fn configurations(stripe: &Stripe, budget: Budget) -> Result<Fetched<Vec<PortalConfiguration>>> {
-    let page = |after: Option<&str>| page!(ListBillingPortalConfiguration::new(), after);
+    // What it offers to change to is left out unless asked for.
+    let expand = || vec!["data.features.subscription_update.products".to_owned()];
+    let page = |after: Option<&str>| page!(ListBillingPortalConfiguration::new().expand(expand()), after);
     all(stripe, budget, |configuration: &PortalConfiguration| configuration.id.as_str(), page).await
 }
 
@@ -202,6 +246,14 @@ fn features(new: &NewConfiguration) -> CreateBillingPortalConfigurationFeatures 
             )
         };
         update.default_allowed_updates = Some(vec![AllowedUpdate::Price, AllowedUpdate::Quantity]);
+        // As in the portal of ours: more costs at once, less waits for the end of the period.
+        update.proration_behavior = Some(Proration::AlwaysInvoice);
+        let mut later = AtPeriodEnd::new();
+        later.conditions = Some(vec![
+            Condition::new(ConditionType::DecreasingItemAmount),
+            Condition::new(ConditionType::ShorteningInterval),
+        ]);
+        update.schedule_at_period_end = Some(later);
         update.products = Some(new.products.iter().map(product).collect());
     }
     features.subscription_update = Some(update);

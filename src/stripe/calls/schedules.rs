@@ -3,8 +3,9 @@
 use stripe_billing::subscription_schedule::{
     CreateSubscriptionSchedule, ListSubscriptionSchedule, ReleaseSubscriptionSchedule,
     RetrieveSubscriptionSchedule, UpdateSubscriptionSchedule, UpdateSubscriptionSchedulePhases,
-    UpdateSubscriptionSchedulePhasesEndDate, UpdateSubscriptionSchedulePhasesItems,
-    UpdateSubscriptionSchedulePhasesProrationBehavior, UpdateSubscriptionSchedulePhasesStartDate,
+    UpdateSubscriptionSchedulePhasesDiscounts, UpdateSubscriptionSchedulePhasesEndDate,
+    UpdateSubscriptionSchedulePhasesItems, UpdateSubscriptionSchedulePhasesProrationBehavior,
+    UpdateSubscriptionSchedulePhasesStartDate,
 };
 use stripe_shared::SubscriptionScheduleEndBehavior;
 
@@ -48,7 +49,7 @@ pub async fn create_from(
 }
 
 /// Sets the phases, after which the subscription goes on by itself. Nothing is settled at their borders: a downgrade at the
-/// end of a period owes nobody anything.
+/// end of a period owes nobody anything. `discounts` are the subscription's: a phase that does not name them loses them.
 ///
 /// # Errors
 /// See [`crate::stripe::Error`].
@@ -56,16 +57,17 @@ pub async fn set_phases(
     stripe: &Stripe,
     id: &ScheduleId,
     phases: &[Phase],
+    discounts: &[&str],
     key: &Key,
     budget: Budget,
 ) -> Result<Fetched<Schedule>> {
     let request = UpdateSubscriptionSchedule::new(id.as_str())
         .end_behavior(SubscriptionScheduleEndBehavior::Release)
-        .phases(phases.iter().map(phase).collect::<Vec<_>>());
+        .phases(phases.iter().map(|each| phase(each, discounts)).collect::<Vec<_>>());
     post(stripe, request, key, budget).await
 }
 
-fn phase(phase: &Phase) -> UpdateSubscriptionSchedulePhases {
+fn phase(phase: &Phase, discounts: &[&str]) -> UpdateSubscriptionSchedulePhases {
     let items = phase.items.iter().map(|item| {
         let mut made = UpdateSubscriptionSchedulePhasesItems::new();
         made.price = Some(item.price.to_string());
@@ -75,6 +77,13 @@ fn phase(phase: &Phase) -> UpdateSubscriptionSchedulePhases {
     let mut made = UpdateSubscriptionSchedulePhases::new(items.collect::<Vec<_>>());
     made.start_date = Some(UpdateSubscriptionSchedulePhasesStartDate::Timestamp(phase.start_date));
     made.end_date = phase.end_date.map(UpdateSubscriptionSchedulePhasesEndDate::Timestamp);
+    let discounts = discounts.iter().map(|id| {
+        let mut made = UpdateSubscriptionSchedulePhasesDiscounts::new();
+        made.discount = Some((*id).to_owned());
+        made
+    });
+    let discounts: Vec<_> = discounts.collect();
+    made.discounts = (!discounts.is_empty()).then_some(discounts);
     made.proration_behavior = Some(UpdateSubscriptionSchedulePhasesProrationBehavior::None);
     made
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use stripe_billing::subscription::{
     CancelSubscription, CancelSubscriptionCancellationDetails, ListSubscription, ListSubscriptionStatus,
     ResumeSubscription, ResumeSubscriptionBillingCycleAnchor, ResumeSubscriptionBillingCycleAnchorType,
@@ -10,17 +11,17 @@ use stripe_billing::subscription::{
     UpdateSubscriptionPauseCollection, UpdateSubscriptionPauseCollectionBehavior,
     UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
 };
-use stripe_client_core::{RequestBuilder, StripeMethod};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest as _};
 
 use super::{all, get, page, post};
-use crate::stripe::snapshot::Subscription;
+use crate::stripe::snapshot::{Expandable, List, Schedule, Subscription};
 use crate::stripe::{
-    Budget, CustomerId, Fetched, Key, PriceId, Result, Stripe, SubscriptionId, SubscriptionItemId,
+    Budget, CustomerId, Fetched, Key, PriceId, Result, ScheduleId, Stripe, SubscriptionId, SubscriptionItemId,
 };
 
-/// With the payment method whole, where the subscription has one of its own.
+/// With the payment method whole, where the subscription has one of its own, and with its discounts' coupons.
 fn expanded(prefix: &str) -> Vec<String> {
-    vec![format!("{prefix}default_payment_method")]
+    vec![format!("{prefix}default_payment_method"), format!("{prefix}discounts.source.coupon")]
 }
 
 /// One subscription.
@@ -53,6 +54,57 @@ pub async fn of_customer(
         |after| page!(request(), after),
     )
     .await
+}
+
+/// A subscription of a list, with its planned changes.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// What is planned, where something is.
+    pub schedule: Option<Schedule>,
+}
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        /// The one field of which the subscription itself keeps the id alone.
+        #[derive(Deserialize)]
+        struct Planned {
+            schedule: Option<Expandable<ScheduleId, Schedule>>,
+        }
+        let object = Box::<RawValue>::deserialize(deserializer)?;
+        let read = |error: serde_json::Error| serde::de::Error::custom(error);
+        let subscription = serde_json::from_str(object.get()).map_err(read)?;
+        let planned: Planned = serde_json::from_str(object.get()).map_err(read)?;
+        let schedule = planned.schedule.as_ref().and_then(Expandable::object).cloned();
+        Ok(Self { subscription, schedule })
+    }
+}
+
+/// A page of all subscriptions, those that are over too, newest first, beginning after `after`. Those of customers that are
+/// gone, or on a test clock, are not among them.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn listed(stripe: &Stripe, after: Option<&str>, budget: Budget) -> Result<Fetched<List<Listed>>> {
+    let request =
+        ListSubscription::new().status(ListSubscriptionStatus::All).expand(vec!["data.schedule".to_owned()]);
+    stripe.call(page!(request, after), None, budget).await
+}
+
+/// Writes the tenant into a subscription.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn set_metadata(
+    stripe: &Stripe,
+    id: &SubscriptionId,
+    pairs: &BTreeMap<String, String>,
+    key: &Key,
+    budget: Budget,
+) -> Result<Fetched<Subscription>> {
+    let request = UpdateSubscription::new(id.as_str()).metadata(super::metadata(pairs)).expand(expanded(""));
+    post(stripe, request, key, budget).await
 }
 
 /// All subscriptions there are, those that are over too.
@@ -185,6 +237,22 @@ pub async fn cancel_now(
     prorate: bool,
     budget: Budget,
 ) -> Result<Fetched<Subscription>> {
+    end_now(stripe, id, reason, prorate, None, budget).await
+}
+
+/// Ends a subscription at once, under a key. Stripe takes any repeated DELETE for one deed by itself; the key is for its logs,
+/// where it ties the call to what asked for it.
+///
+/// # Errors
+/// See [`crate::stripe::Error`].
+pub async fn end_now(
+    stripe: &Stripe,
+    id: &SubscriptionId,
+    reason: &Reason,
+    prorate: bool,
+    key: Option<&Key>,
+    budget: Budget,
+) -> Result<Fetched<Subscription>> {
     let mut details = CancelSubscriptionCancellationDetails::new();
     details.comment.clone_from(&reason.comment);
     details.feedback = reason.feedback.as_deref().and_then(|word| word.parse().ok());
@@ -193,7 +261,7 @@ pub async fn cancel_now(
         .invoice_now(prorate)
         .prorate(prorate)
         .expand(expanded(""));
-    get(stripe, request, budget).await
+    stripe.call(request.build(), key, budget).await
 }
 
 /// Takes a cancellation back that has not happened yet, whether it was set for the period's end or for a date.

@@ -21,11 +21,14 @@ pub use event::{Envelope, Event, EventData};
 pub use invoice::{Invoice, InvoicePayment, InvoiceStatus, Line, Paid, Tax};
 pub use money::{Charge, ChargeStatus, Dispute, Refund, RefundStatus};
 pub use operations::{
-    Account, Meter, MeterEvent, MeterSummary, PortalConfiguration, PortalSession, WebhookEndpoint,
+    Account, Meter, MeterEvent, MeterSummary, PortalConfiguration, PortalSession, TaxSettings,
+    WebhookEndpoint,
 };
 pub use read::Expandable;
 pub use schedule::{Phase, PhaseItem, Schedule, ScheduleStatus};
-pub use subscription::{CancellationDetails, Item, PauseCollection, Subscription, SubscriptionStatus};
+pub use subscription::{
+    CancellationDetails, Discount, Item, PauseCollection, Subscription, SubscriptionStatus,
+};
 
 use super::{Error, Result};
 

@@ -97,6 +97,9 @@ pub struct WebhookEndpoint {
     pub id: WebhookEndpointId,
     /// Its address.
     pub url: String,
+    /// When it was made; unix seconds.
+    #[serde(default)]
+    pub created: i64,
     /// `enabled` or `disabled`.
     pub status: String,
     /// The version its events are written in; none: the account's own.
@@ -114,4 +117,20 @@ fn secret<'de, D: serde::Deserializer<'de>>(
 ) -> Result<Option<crate::stripe::signature::Secret>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}
+
+/// How Stripe Tax is set up.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TaxSettings {
+    /// `active`, or `pending` as long as something is missing.
+    pub status: String,
+    /// What is missing, by Stripe's names of the fields.
+    #[serde(default, rename = "status_details", deserialize_with = "missing_fields")]
+    pub missing: Vec<String>,
+}
+
+fn missing_fields<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let details = serde_json::Value::deserialize(deserializer)?;
+    let missing = details["pending"]["missing_fields"].as_array().cloned().unwrap_or_default();
+    Ok(missing.iter().filter_map(|field| field.as_str().map(str::to_owned)).collect())
 }

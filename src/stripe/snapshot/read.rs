@@ -104,11 +104,3 @@ pub(super) fn optional_id<'de, D: Deserializer<'de>, I: Deserialize<'de>>(
 ) -> Result<Option<I>, D::Error> {
     Option::<Reference<I>>::deserialize(deserializer).map(|reference| reference.map(|r| r.0))
 }
-
-/// The ids in a list of objects that may come whole.
-pub(super) fn ids<'de, D: Deserializer<'de>, I: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Vec<I>, D::Error> {
-    let list = Option::<Vec<Reference<I>>>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(list.into_iter().map(|reference| reference.0).collect())
-}

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::read::{self, Expandable};
-use super::{List, PaymentMethod, Price, open_enum};
+use super::{Coupon, List, PaymentMethod, Price, open_enum};
 use crate::money::Currency;
-use crate::stripe::{CustomerId, InvoiceId, PaymentMethodId, ScheduleId, SubscriptionId, SubscriptionItemId};
+use crate::stripe::{
+    CouponId, CustomerId, InvoiceId, PaymentMethodId, ScheduleId, SubscriptionId, SubscriptionItemId,
+};
 
 open_enum! {
     /// Where a subscription stands (<https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>).
@@ -84,11 +86,14 @@ pub struct Subscription {
     /// Changes to come.
     #[serde(default, deserialize_with = "read::optional_id")]
     pub schedule: Option<ScheduleId>,
+    /// Whether Stripe reckons the taxes.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub automatic_tax: AutomaticTax,
     /// A change that waits for its payment.
     pub pending_update: Option<PendingUpdate>,
-    /// The discounts' ids.
-    #[serde(default, deserialize_with = "read::ids")]
-    pub discounts: Vec<String>,
+    /// The discounts, whole where they were expanded.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub discounts: Vec<Expandable<String, Discount>>,
     /// `charge_automatically` or `send_invoice`.
     pub collection_method: Option<String>,
     /// The latest invoice.
@@ -99,6 +104,50 @@ pub struct Subscription {
     /// Ours: `tenant_id` is in it.
     #[serde(default, deserialize_with = "read::nullable")]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Who reckons the taxes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct AutomaticTax {
+    /// Whether Stripe does.
+    #[serde(default)]
+    pub enabled: bool,
+}
+
+/// What a coupon takes off a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Discount {
+    /// Stripe's id.
+    pub id: String,
+    /// When it ends, unix seconds; none: never, or with the coupon's one invoice.
+    pub end: Option<i64>,
+    /// What it comes from.
+    pub source: Option<DiscountSource>,
+}
+
+/// What a discount comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct DiscountSource {
+    /// The coupon.
+    pub coupon: Option<Expandable<CouponId, Coupon>>,
+}
+
+impl Discount {
+    /// The coupon, where it was expanded.
+    pub fn coupon(&self) -> Option<&Coupon> {
+        self.source.as_ref()?.coupon.as_ref()?.object()
+    }
+}
+
+impl Subscription {
+    /// The discounts' ids.
+    pub fn discount_ids(&self) -> Vec<&str> {
+        let ids = self.discounts.iter().map(|discount| match discount {
+            Expandable::Id(id) => id.as_str(),
+            Expandable::Object(whole) => whole.id.as_str(),
+        });
+        ids.collect()
+    }
 }
 
 /// Something a subscription bills.

@@ -1,12 +1,32 @@
 //! Products and prices.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use serde_json::{Value, json};
-
-use crate::catalog::product::ProductFacts;
 use crate::db::{Result, Tx, sql};
-use crate::stripe::snapshot::{Price, Product};
+use crate::stripe::snapshot::{Item, Price, Product};
+use crate::sync::{PriceRow, ProductRow};
+
+macro_rules! product_columns {
+    () => {
+        "id, name, description, active, livemode, plan, metric, position, highlighted, hidden, tenants, trial_days, per_seat, features, marketing_features, translations, limits, seen_at"
+    };
+}
+
+macro_rules! price_columns {
+    () => {
+        "id, product_id, lookup_key, active, livemode, currency, unit_amount, unit_amount_decimal, recurring_interval, interval_count, usage_type, meter_id, tax_behavior, tiers_mode, tiers, currency_options, seen_at"
+    };
+}
+
+/// The whole catalogue as it is kept: products and prices, those that are for sale no longer too.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn catalogue(tx: &mut Tx) -> Result<(Vec<ProductRow>, Vec<PriceRow>)> {
+    let products = tx.query(sql!("select " product_columns!() " from products order by id")).all().await?;
+    let prices = tx.query(sql!("select " price_columns!() " from prices order by id")).all().await?;
+    Ok((products, prices))
+}
 
 /// Writes the whole catalogue. What Stripe no longer has is for sale no longer.
 ///
@@ -14,10 +34,10 @@ use crate::stripe::snapshot::{Price, Product};
 /// The database did not take it.
 pub async fn save_catalogue(tx: &mut Tx, products: &[Product], prices: &[Price], seen_at: i64) -> Result<()> {
     for product in products {
-        save_product(tx, product, seen_at).await?;
+        save_product(tx, &ProductRow::new(product, seen_at)).await?;
     }
     for price in prices {
-        save_price(tx, price, seen_at).await?;
+        save_price(tx, &PriceRow::new(price, seen_at)).await?;
     }
     let listed: HashSet<&str> =
         products.iter().map(|p| p.id.as_str()).chain(prices.iter().map(|p| p.id.as_str())).collect();
@@ -32,13 +52,25 @@ pub async fn save_catalogue(tx: &mut Tx, products: &[Product], prices: &[Price],
     Ok(())
 }
 
-async fn save_product(tx: &mut Tx, product: &Product, seen_at: i64) -> Result<()> {
-    let facts = ProductFacts::from_metadata(&product.metadata);
-    let words: Vec<_> =
-        product.marketing_features.iter().filter_map(|feature| feature.name.as_deref()).collect();
+/// Keeps the prices of a subscription's items that the catalogue does not know yet: a plan made for one tenant, a price younger
+/// than the last look at the catalogue.
+pub(super) async fn keep_prices(tx: &mut Tx, items: &[Item], seen_at: i64) -> Result<()> {
+    for item in items {
+        let known: Option<(i64,)> = tx
+            .query(sql!("select seen_at from prices where id = $1"))
+            .bind(item.price.id.as_str())
+            .optional()
+            .await?;
+        if known.is_none() {
+            save_price(tx, &PriceRow::new(&item.price, seen_at)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn save_product(tx: &mut Tx, row: &ProductRow) -> Result<()> {
     tx.query(sql!(
-        "insert into products (id, name, description, active, livemode, plan, metric, position, highlighted, hidden,"
-        " tenants, trial_days, per_seat, features, marketing_features, translations, limits, seen_at)"
+        "insert into products (" product_columns!() ")"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
         " on conflict (id) do update set name = excluded.name, description = excluded.description,"
         " active = excluded.active, livemode = excluded.livemode, plan = excluded.plan, metric = excluded.metric,"
@@ -47,41 +79,33 @@ async fn save_product(tx: &mut Tx, product: &Product, seen_at: i64) -> Result<()
         " features = excluded.features, marketing_features = excluded.marketing_features,"
         " translations = excluded.translations, limits = excluded.limits, seen_at = excluded.seen_at"
     ))
-    .bind(product.id.as_str())
-    .bind(product.name.as_str())
-    .bind(product.description.as_deref())
-    .bind(product.active && !product.deleted)
-    .bind(product.livemode)
-    .bind(facts.plan.as_deref())
-    .bind(facts.metric.as_deref())
-    .bind(facts.position)
-    .bind(facts.highlighted)
-    .bind(facts.hidden)
-    .bind(json!(facts.tenants).to_string())
-    .bind(i64::from(facts.trial_days))
-    .bind(facts.per_seat)
-    .bind(json!(facts.features).to_string())
-    .bind(json!(words).to_string())
-    .bind(json!(facts.translations).to_string())
-    .bind(json!(facts.limits).to_string())
-    .bind(seen_at)
+    .bind(row.id.as_str())
+    .bind(row.name.as_str())
+    .bind(row.description.as_deref())
+    .bind(row.active)
+    .bind(row.livemode)
+    .bind(row.plan.as_deref())
+    .bind(row.metric.as_deref())
+    .bind(row.position)
+    .bind(row.highlighted)
+    .bind(row.hidden)
+    .bind(row.tenants.as_str())
+    .bind(row.trial_days)
+    .bind(row.per_seat)
+    .bind(row.features.as_str())
+    .bind(row.marketing_features.as_str())
+    .bind(row.translations.as_str())
+    .bind(row.limits.as_str())
+    .bind(row.seen_at)
     .run()
     .await?;
     Ok(())
 }
 
-async fn save_price(tx: &mut Tx, price: &Price, seen_at: i64) -> Result<()> {
-    let recurring = price.recurring.as_ref();
-    let options: BTreeMap<&str, Value> = price
-        .currency_options
-        .iter()
-        .flatten()
-        .map(|(currency, option)| (currency.code(), json!(option)))
-        .collect();
+async fn save_price(tx: &mut Tx, row: &PriceRow) -> Result<()> {
     tx.query(sql!(
-        "insert into prices (id, product_id, lookup_key, active, livemode, currency, unit_amount, unit_amount_decimal,"
-        " recurring_interval, interval_count, usage_type, meter_id, tax_behavior, tiers_mode, tiers, currency_options,"
-        " seen_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+        "insert into prices (" price_columns!() ")"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
         " on conflict (id) do update set product_id = excluded.product_id, lookup_key = excluded.lookup_key,"
         " active = excluded.active, livemode = excluded.livemode, currency = excluded.currency,"
         " unit_amount = excluded.unit_amount, unit_amount_decimal = excluded.unit_amount_decimal,"
@@ -90,23 +114,23 @@ async fn save_price(tx: &mut Tx, price: &Price, seen_at: i64) -> Result<()> {
         " tiers_mode = excluded.tiers_mode, tiers = excluded.tiers, currency_options = excluded.currency_options,"
         " seen_at = excluded.seen_at"
     ))
-    .bind(price.id.as_str())
-    .bind(price.product.as_str())
-    .bind(price.lookup_key.as_deref())
-    .bind(price.active)
-    .bind(price.livemode)
-    .bind(price.currency)
-    .bind(price.unit_amount)
-    .bind(price.unit_amount_decimal.as_deref())
-    .bind(recurring.map(|r| r.interval.as_str()))
-    .bind(recurring.map_or(1, |r| r.interval_count))
-    .bind(recurring.map(|r| r.usage_type.as_str()))
-    .bind(recurring.and_then(|r| r.meter.as_ref()).map(|meter| meter.as_str()))
-    .bind(price.tax_behavior.as_deref())
-    .bind(price.tiers_mode.as_deref())
-    .bind(price.tiers.as_ref().map(|tiers| json!(tiers).to_string()))
-    .bind(json!(options).to_string())
-    .bind(seen_at)
+    .bind(row.id.as_str())
+    .bind(row.product_id.as_str())
+    .bind(row.lookup_key.as_deref())
+    .bind(row.active)
+    .bind(row.livemode)
+    .bind(row.currency)
+    .bind(row.unit_amount)
+    .bind(row.unit_amount_decimal.as_deref())
+    .bind(row.recurring_interval.as_deref())
+    .bind(row.interval_count)
+    .bind(row.usage_type.as_deref())
+    .bind(row.meter_id.as_deref())
+    .bind(row.tax_behavior.as_deref())
+    .bind(row.tiers_mode.as_deref())
+    .bind(row.tiers.as_deref())
+    .bind(row.currency_options.as_str())
+    .bind(row.seen_at)
     .run()
     .await?;
     Ok(())

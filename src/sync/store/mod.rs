@@ -2,25 +2,29 @@
 
 mod catalog;
 mod lease;
+mod second;
 mod tables;
 
-pub use catalog::save_catalogue;
+pub use catalog::{catalogue, save_catalogue};
 pub use lease::{Lease, LostLease, claim, claim_details, due, finish, postpone, request_refetch};
+pub use second::{Doubled, doubled};
 pub use tables::{
-    charge, customer, customer_ids, customer_of_charge, customer_of_intent, invoice, live_ids, seen_at,
-    subscription,
+    charge, charges_among, customer, customer_ids, customer_of_charge, customer_of_intent, customers_among,
+    invoice, invoices_among, live_ids, remove_unknown, rows_of, seen_at, subscription, subscriptions_among,
 };
 
 use super::{
-    ChargeRow, Consequence, CustomerRow, InvoiceRow, Named, Plan, Seen, Snapshot, SubscriptionRow, Tenant,
-    of_charge, of_customer, of_invoice, of_subscription,
+    ChargeRow, Consequence, CustomerRow, InvoiceRow, Named, Names, Plan, Seen, Snapshot, SubscriptionRow,
+    Tenant, of_charge, of_customer, of_invoice, of_subscription,
 };
 use crate::audit::{self, Entry};
 use crate::db::{Result, Tx, sql};
 use crate::dunning;
 use crate::mail::{self, Letter, New};
-use crate::money::Money;
-use crate::stripe::snapshot::{Charge, Customer, Invoice, Subscription};
+use crate::money::{Currency, Money};
+use crate::notices;
+use crate::staff;
+use crate::stripe::snapshot::{Charge, Customer, Invoice, Subscription, SubscriptionStatus};
 use crate::stripe::{CustomerId, InvoiceId};
 
 /// The tenant of a customer; none for a customer that is not ours.
@@ -102,6 +106,16 @@ async fn apply_customer(tx: &mut Tx, tenant: &Tenant, customer: &Customer, seen:
     let old = tables::customer(tx, &customer.id).await?;
     let new = CustomerRow::new(&tenant.id, old.as_ref(), customer, seen.at);
     tables::save_customer(tx, &new).await?;
+    if let Some(email) =
+        new.email.as_deref().filter(|_| old.as_ref().is_some_and(|old| old.email != new.email))
+    {
+        // Where bills go was changed, here or at Stripe: the portal's own mails go there too.
+        tx.query(sql!("update tenants set email = $2 where id = $1"))
+            .bind(tenant.id.as_str())
+            .bind(email)
+            .run()
+            .await?;
+    }
     // A row that was never seen was made by `attach`: for the audit, it begins here.
     let known = old.filter(|old| old.seen_at > 0);
     stage(tx, tenant, customer.id.as_str(), of_customer(known.as_ref(), &new), seen).await
@@ -117,6 +131,13 @@ async fn apply_subscription(
     let old = tables::subscription(tx, &subscription.id).await?;
     let new = SubscriptionRow::new(&tenant.id, old.as_ref(), subscription, plan, seen.at);
     tables::save_subscription(tx, &new).await?;
+    catalog::keep_prices(tx, &subscription.items.data, seen.at).await?;
+    staff::store::keep_discounts(tx, &subscription.discounts).await?;
+    staff::store::on_subscription(tx, old.as_ref(), &new).await?;
+    notices::store::plan(tx, &new).await?;
+    if new.status.is_over() {
+        dunning::store::on_end(tx, new.id.as_str(), seen.now).await?;
+    }
     if let Some(start) = new.trial_start {
         tx.query(sql!("update tenants set trial_used_at = $2 where id = $1 and trial_used_at is null"))
             .bind(tenant.id.as_str())
@@ -124,12 +145,8 @@ async fn apply_subscription(
             .run()
             .await?;
     }
-    let was = match &old {
-        Some(old) => Some(named(tx, old).await?),
-        None => None,
-    };
-    let is = named(tx, &new).await?;
-    let mut all = of_subscription(old.as_ref(), &new, tenant, was.as_ref(), &is);
+    let names = names(tx, old.as_ref(), &new).await?;
+    let mut all = of_subscription(old.as_ref(), &new, tenant, &names);
     // Stripe gives its own reason only where it ended the subscription by itself.
     let unpaid = dunning::store::ends_unpaid(tx, new.id.as_str(), seen.now).await?;
     for one in &mut all {
@@ -137,25 +154,97 @@ async fn apply_subscription(
             letter.unpaid |= unpaid && letter.ended;
         }
     }
-    stage(tx, tenant, subscription.id.as_str(), all, seen).await
+    stage(tx, tenant, subscription.id.as_str(), all, seen).await?;
+    if !new.status.is_over() && old.as_ref().is_none_or(|old| old.status.is_over()) {
+        second::notice(tx, tenant, &new, seen).await?;
+    }
+    if matches!(new.status, SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid)
+        && let Some(latest) = &new.latest_invoice_id
+        && let Some(invoice) = invoice(tx, latest).await?
+    {
+        // Whether the invoice of a change is missing or merely waits is known by what became of the subscription.
+        dunning::store::on_invoice(tx, &invoice, &seen.actor, seen.now).await?;
+    }
+    Ok(())
 }
 
-/// What a subscription's plan is called and costs. A product that the catalogue does not know is called by its id.
-async fn named(tx: &mut Tx, row: &SubscriptionRow) -> Result<Named> {
-    let product = row.product_id.as_ref().map(|id| id.as_str()).unwrap_or_default();
-    let price = row.price_id.as_ref().map(|id| id.as_str()).unwrap_or_default();
-    let name: Option<(String,)> =
-        tx.query(sql!("select name from products where id = $1")).bind(product).optional().await?;
-    let amount: Option<(Option<i64>,)> = tx
-        .query(sql!("select unit_amount from prices where id = $1 and currency = $2"))
+/// Keeps what only an answer says of a subscription, and no event: its coupons. What it is worth may be less with them.
+///
+/// # Errors
+/// See [`tenant_of`].
+pub async fn learn_worth(tx: &mut Tx, subscription: &Subscription) -> Result<()> {
+    staff::store::keep_discounts(tx, &subscription.discounts).await?;
+    if let Some(row) = tables::subscription(tx, &subscription.id).await? {
+        staff::store::book(tx, &row).await?;
+    }
+    Ok(())
+}
+
+async fn names(tx: &mut Tx, old: Option<&SubscriptionRow>, new: &SubscriptionRow) -> Result<Names> {
+    let was = match old {
+        Some(old) => Some(plan_of(tx, old).await?),
+        None => None,
+    };
+    let is = plan_of(tx, new).await?;
+    let planned = new.planned().or_else(|| old?.planned());
+    let will_be = match planned.and_then(|change| change.price) {
+        Some(price) => Some(named(tx, &price, None, new.currency).await?),
+        None => None,
+    };
+    Ok(Names { was, is, will_be })
+}
+
+/// What a subscription's plan is called and costs.
+///
+/// # Errors
+/// See [`tenant_of`].
+pub async fn plan_of(tx: &mut Tx, row: &SubscriptionRow) -> Result<Named> {
+    let price = row.price_id.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default();
+    named(tx, &price, row.product_id.as_ref().map(|id| id.as_str().to_owned()), row.currency).await
+}
+
+/// A price with its plan's name.
+#[derive(sqlx::FromRow)]
+struct PlanOfPrice {
+    product_id: String,
+    name: Option<String>,
+    currency: String,
+    unit_amount: Option<i64>,
+    currency_options: String,
+}
+
+/// What a price's plan is called and costs. A product that the catalogue does not know is called by its id; where it is not
+/// given, it is the price's.
+async fn named(tx: &mut Tx, price: &str, product: Option<String>, currency: Currency) -> Result<Named> {
+    let row: Option<PlanOfPrice> = tx
+        .query(sql!(
+            "select p.product_id, d.name, p.currency, p.unit_amount, p.currency_options from prices p"
+            " left join products d on d.id = p.product_id where p.id = $1"
+        ))
         .bind(price)
-        .bind(row.currency)
         .optional()
         .await?;
+    let Some(row) = row else {
+        let product = product.unwrap_or_default();
+        let name: Option<(String,)> = tx
+            .query(sql!("select name from products where id = $1"))
+            .bind(product.as_str())
+            .optional()
+            .await?;
+        return Ok(Named { name: name.map_or(product, |(name,)| name), price: None });
+    };
+    let main = row.unit_amount.filter(|_| row.currency == currency.code());
+    let amount = main.or_else(|| amount_in(&row.currency_options, currency));
     Ok(Named {
-        name: name.map_or_else(|| product.to_owned(), |(name,)| name),
-        price: amount.and_then(|(amount,)| amount).map(|minor| Money::new(minor, row.currency)),
+        name: row.name.unwrap_or(row.product_id),
+        price: amount.map(|minor| Money::new(minor, currency)),
     })
+}
+
+/// What a price costs in another of its currencies.
+fn amount_in(options: &str, currency: Currency) -> Option<i64> {
+    let options: serde_json::Value = serde_json::from_str(options).ok()?;
+    options.get(currency.code())?.get("unit_amount")?.as_i64()
 }
 
 async fn apply_invoice(tx: &mut Tx, tenant: &Tenant, invoice: &Invoice, seen: &Seen) -> Result<()> {
@@ -165,6 +254,7 @@ async fn apply_invoice(tx: &mut Tx, tenant: &Tenant, invoice: &Invoice, seen: &S
     };
     let Some(new) = InvoiceRow::new(&tenant.id, old.as_ref(), invoice, seen.at) else { return Ok(()) };
     tables::save_invoice(tx, &new).await?;
+    staff::store::on_invoice(tx, old.as_ref(), &new).await?;
     dunning::store::on_invoice(tx, &new, &seen.actor, seen.now).await?;
     stage(tx, tenant, new.id.as_str(), of_invoice(old.as_ref(), &new, tenant), seen).await
 }
@@ -174,6 +264,7 @@ async fn apply_charge(tx: &mut Tx, tenant: &Tenant, charge: &Charge, seen: &Seen
     let old = tables::charge(tx, &charge.id).await?;
     let new = ChargeRow::new(&tenant.id, customer, old.as_ref(), charge, seen.at);
     tables::save_charge(tx, &new).await?;
+    staff::store::on_charge(tx, old.as_ref(), &new).await?;
     stage(tx, tenant, charge.id.as_str(), of_charge(old.as_ref(), &new), seen).await
 }
 

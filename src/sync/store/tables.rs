@@ -3,6 +3,7 @@
 use super::{ChargeRow, CustomerRow, InvoiceRow, SubscriptionRow};
 use crate::db::{Result, Tx, sql};
 use crate::stripe::{ChargeId, CustomerId, InvoiceId, SubscriptionId};
+use crate::sync::Rows;
 
 macro_rules! customer_columns {
     () => {
@@ -314,4 +315,105 @@ pub async fn customer_ids(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<Cu
         .all()
         .await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// All rows of a customer.
+///
+/// # Errors
+/// The database did not answer; so with the functions below.
+pub async fn rows_of(tx: &mut Tx, id: &CustomerId) -> Result<Rows> {
+    let Some(row) = customer(tx, id).await? else { return Ok(Rows::default()) };
+    let tenant = row.tenant_id.clone();
+    let subscriptions = tx
+        .query(sql!(
+            "select " subscription_columns!() " from subscriptions where tenant_id = $1 and customer_id = $2 order by id"
+        ))
+        .bind(tenant.as_str())
+        .bind(id.as_str())
+        .all()
+        .await?;
+    let invoices = tx
+        .query(sql!("select " invoice_columns!() " from invoices where tenant_id = $1 and customer_id = $2 order by id"))
+        .bind(tenant.as_str())
+        .bind(id.as_str())
+        .all()
+        .await?;
+    let charges = tx
+        .query(sql!("select " charge_columns!() " from charges where tenant_id = $1 and customer_id = $2 order by id"))
+        .bind(tenant.as_str())
+        .bind(id.as_str())
+        .all()
+        .await?;
+    Ok(Rows { customer: Some(row), subscriptions, invoices, charges })
+}
+
+/// Those of some ids (JSON: an array of texts) that are customers here.
+///
+/// # Errors
+/// See [`rows_of`].
+pub async fn customers_among(tx: &mut Tx, ids: &str) -> Result<Vec<CustomerRow>> {
+    tx.query(sql!(
+        "select " customer_columns!() " from customers where id in (select value from "
+        lite "json_each($1)" pg "json_array_elements_text(cast($1 as json))" ")"
+    ))
+    .bind(ids)
+    .all()
+    .await
+}
+
+/// Those of some ids (JSON) that are subscriptions here.
+///
+/// # Errors
+/// See [`rows_of`].
+pub async fn subscriptions_among(tx: &mut Tx, ids: &str) -> Result<Vec<SubscriptionRow>> {
+    tx.query(sql!(
+        "select " subscription_columns!() " from subscriptions where id in (select value from "
+        lite "json_each($1)" pg "json_array_elements_text(cast($1 as json))" ")"
+    ))
+    .bind(ids)
+    .all()
+    .await
+}
+
+/// Those of some ids (JSON) that are invoices here.
+///
+/// # Errors
+/// See [`rows_of`].
+pub async fn invoices_among(tx: &mut Tx, ids: &str) -> Result<Vec<InvoiceRow>> {
+    tx.query(sql!(
+        "select " invoice_columns!() " from invoices where id in (select value from "
+        lite "json_each($1)" pg "json_array_elements_text(cast($1 as json))" ")"
+    ))
+    .bind(ids)
+    .all()
+    .await
+}
+
+/// Those of some ids (JSON) that are charges here.
+///
+/// # Errors
+/// See [`rows_of`].
+pub async fn charges_among(tx: &mut Tx, ids: &str) -> Result<Vec<ChargeRow>> {
+    tx.query(sql!(
+        "select " charge_columns!() " from charges where id in (select value from "
+        lite "json_each($1)" pg "json_array_elements_text(cast($1 as json))" ")"
+    ))
+    .bind(ids)
+    .all()
+    .await
+}
+
+/// Removes the row of an object that Stripe has just said it knows nothing of: of a subscription, an invoice or a charge. Whether
+/// there was one.
+///
+/// # Errors
+/// See [`rows_of`].
+pub async fn remove_unknown(tx: &mut Tx, object: &str, id: &str) -> Result<bool> {
+    let query = match object {
+        "subscription" => tx.query(sql!("delete from subscriptions where id = $1")),
+        "invoice" => tx.query(sql!("delete from invoices where id = $1")),
+        "charge" => tx.query(sql!("delete from charges where id = $1")),
+        _ => return Ok(false),
+    };
+    Ok(query.bind(id).run().await? == 1)
 }

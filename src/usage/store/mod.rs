@@ -9,7 +9,8 @@ pub(super) use books::{
 };
 pub(super) use outbox::{
     Claimed, Comparison, Metered, Parked, Report, claim, disagreements, due, is_due, keep_comparison,
-    keep_report, lease, mark_sent, metered, parked, put_off, reports, sent_between, unpark, unread_reports,
+    keep_report, lease, mark_sent, metered, metered_one, parked, put_off, reports, sent_between, unpark,
+    unread_reports,
 };
 pub(super) use read::cycle;
 pub use read::{Detail, PeriodUse, check, history, periods, standings, summary};

@@ -240,6 +240,23 @@ pub(in crate::usage) async fn metered(
     .await
 }
 
+/// One metric of one tenant, if Stripe was ever told of it.
+pub(in crate::usage) async fn metered_one(
+    tx: &mut Tx,
+    tenant: &str,
+    metric: &str,
+) -> Result<Option<Metered>> {
+    tx.query(sql!(
+        "select o.tenant_id, c.id as customer_id, o.metric, max(o.meter) as meter from usage_outbox o"
+        " join customers c on c.tenant_id = o.tenant_id and not c.deleted where o.tenant_id = $1 and o.metric = $2"
+        " group by o.tenant_id, c.id, o.metric"
+    ))
+    .bind(tenant)
+    .bind(metric)
+    .optional()
+    .await
+}
+
 /// What Stripe was told of a metric, for hours from `start` up to `end`; none while something of it is on its way, when the
 /// two sides cannot be compared.
 pub(in crate::usage) async fn sent_between(

@@ -1,8 +1,14 @@
 //! The rows of the inbox.
 
+mod secrets;
 mod view;
 
-pub use view::{Full, Stats, Summary, list, one, replay, replay_parked, stats};
+pub use secrets::{
+    Sealed, forget_secrets, keep_secret, last_delivered, retire_secrets, secrets, was_delivered,
+};
+pub use view::{
+    Consequence, Full, Stats, Summary, consequences, list, one, page, parked, replay, replay_parked, stats,
+};
 
 use std::collections::{HashMap, HashSet};
 
@@ -62,6 +68,10 @@ impl Delivery {
     pub fn kind(&self) -> &str {
         &self.envelope.kind
     }
+
+    fn origin(&self) -> &'static str {
+        if self.signed { "delivery" } else { "list" }
+    }
 }
 
 fn unreadable(hash: &str, livemode: bool, received_at: i64) -> Envelope {
@@ -89,6 +99,17 @@ pub enum Kept {
     Conflict,
 }
 
+impl Kept {
+    /// Its word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
 /// The way into the inbox: many deliveries at once share one durable commit.
 pub type Inbox = GroupCommit<Delivery, Kept>;
 
@@ -105,6 +126,13 @@ struct Insert;
 struct Stored {
     id: String,
     payload_hash: String,
+    origin: String,
+}
+
+/// What is known of a row that was there already.
+struct Known {
+    hash: String,
+    is_listed: bool,
 }
 
 impl Batch for Insert {
@@ -115,8 +143,8 @@ impl Batch for Insert {
         let returned: Vec<(String,)> = tx
             .insert_many(
                 bulk!(
-                    "insert into webhook_events (id, type, api_version, livemode, created_at, object_id, customer_id, payload, payload_hash, state, error, due_at, received_at) values "
-                    rows "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+                    "insert into webhook_events (id, type, api_version, livemode, created_at, object_id, customer_id, payload, payload_hash, state, error, due_at, received_at, origin) values "
+                    rows "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
                     " on conflict (id) do nothing returning id"
                 ),
                 rows,
@@ -135,38 +163,55 @@ impl Batch for Insert {
                         .bind(row.error)
                         .bind(row.received_at)
                         .bind(row.received_at)
+                        .bind(row.origin())
                 },
             )
             .await?;
         let mut new: HashSet<String> = returned.into_iter().map(|(id,)| id).collect();
-        let mut hashes: HashMap<String, String> = HashMap::new();
+        let mut known: HashMap<String, Known> = HashMap::new();
         let mut outcomes = Vec::with_capacity(rows.len());
         for row in rows {
             outcomes.push(if new.remove(row.id()) {
-                hashes.insert(row.id().to_owned(), row.hash.clone());
+                known.insert(row.id().to_owned(), Known { hash: row.hash.clone(), is_listed: !row.signed });
                 Kept::New
             } else {
-                again(tx, row, &mut hashes).await?
+                again(tx, row, &mut known).await?
             });
         }
         Ok(outcomes)
     }
 }
 
-/// One that was there already: the same, or another payload under the same id.
-async fn again(tx: &mut Tx, row: &Delivery, hashes: &mut HashMap<String, String>) -> Result<Kept> {
+/// One that was there already: the same, or another payload under the same id. What was fetched from Stripe's list gives way to
+/// the bytes that were signed.
+async fn again(tx: &mut Tx, row: &Delivery, known: &mut HashMap<String, Known>) -> Result<Kept> {
     if !row.signed {
         return Ok(Kept::Duplicate);
     }
-    if !hashes.contains_key(row.id()) {
+    if !known.contains_key(row.id()) {
         let stored: Option<Stored> = tx
-            .query(sql!("select id, payload_hash from webhook_events where id = $1"))
+            .query(sql!("select id, payload_hash, origin from webhook_events where id = $1"))
             .bind(row.id())
             .optional()
             .await?;
-        hashes.extend(stored.map(|stored| (stored.id, stored.payload_hash)));
+        known.extend(stored.map(|stored| {
+            (stored.id, Known { hash: stored.payload_hash, is_listed: stored.origin == "list" })
+        }));
     }
-    if hashes.get(row.id()).is_some_and(|hash| *hash == row.hash) {
+    let Some(stored) = known.get_mut(row.id()) else { return Ok(Kept::Duplicate) };
+    if stored.is_listed {
+        tx.query(sql!(
+            "update webhook_events set payload = $2, payload_hash = $3, origin = 'delivery' where id = $1"
+        ))
+        .bind(row.id())
+        .bind(row.payload.as_str())
+        .bind(row.hash.as_str())
+        .run()
+        .await?;
+        *stored = Known { hash: row.hash.clone(), is_listed: false };
+        return Ok(Kept::Duplicate);
+    }
+    if stored.hash == row.hash {
         return Ok(Kept::Duplicate);
     }
     tx.query(sql!("update webhook_events set conflict = $2 where id = $1 and conflict is null"))

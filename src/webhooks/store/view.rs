@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::db::{Result, Tx, sql};
+use crate::webhooks::{Filter, State};
 
 /// An event without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -15,7 +16,7 @@ pub struct Summary {
     #[sqlx(rename = "type")]
     pub kind: String,
     /// Where it stands.
-    pub state: String,
+    pub state: State,
     /// Whose.
     pub customer_id: Option<String>,
     /// Of what.
@@ -30,13 +31,21 @@ pub struct Summary {
     pub attempts: i64,
     /// Why it stands where it stands.
     pub error: Option<String>,
+    /// `delivery`, or `list` where it had to be fetched.
+    pub origin: String,
+    /// When it is worked on next, unix seconds, where it is pending.
+    pub due_at: i64,
+    /// Whose customer it is about.
+    pub tenant_id: Option<String>,
+    /// The tenant's name.
+    pub tenant: Option<String>,
 }
 
 impl Summary {
     /// As JSON.
     pub fn json(&self) -> Value {
         json!({
-            "id": self.id, "type": self.kind, "state": self.state, "customer": self.customer_id, "object": self.object_id,
+            "id": self.id, "type": self.kind, "state": self.state.as_str(), "origin": self.origin, "customer": self.customer_id, "object": self.object_id,
             "created_at": self.created_at, "received_at": self.received_at, "processed_at": self.processed_at,
             "attempts": self.attempts, "error": self.error,
         })
@@ -57,7 +66,22 @@ pub struct Full {
 
 macro_rules! summary {
     () => {
-        "id, type, state, customer_id, object_id, created_at, received_at, processed_at, attempts, error"
+        "e.id, e.type, e.state, e.customer_id, e.object_id, e.created_at, e.received_at, e.processed_at, e.attempts, e.error,\
+         e.origin, e.due_at, t.id as tenant_id, t.name as tenant"
+    };
+}
+
+macro_rules! joined {
+    () => {
+        " from webhook_events e left join customers c on c.id = e.customer_id left join tenants t on t.id = c.tenant_id "
+    };
+}
+
+/// What all lists of staff filter by, beside what leads the way.
+macro_rules! filtered {
+    () => {
+        "(cast($1 as text) = '' or e.type = $1) and (cast($2 as text) = '' or e.state = $2) and e.received_at >= $3 and e.received_at < $4 \
+         and (e.received_at < $5 or (e.received_at = $5 and e.id < $6)) order by e.received_at desc, e.id desc limit $7"
     };
 }
 
@@ -72,8 +96,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Summary>> {
     tx.query(sql!(
-        "select " summary!() " from webhook_events where (state = $1 or $1 = '') and (customer_id = $2 or $2 = '')"
-        " order by received_at desc, created_at desc, id limit $3"
+        "select " summary!() joined!() "where (e.state = $1 or $1 = '') and (e.customer_id = $2 or $2 = '')"
+        " order by e.received_at desc, e.created_at desc, e.id limit $3"
     ))
     .bind(state.unwrap_or_default())
     .bind(customer.unwrap_or_default())
@@ -87,20 +111,96 @@ pub async fn list(
 /// # Errors
 /// See [`list`].
 pub async fn one(tx: &mut Tx, id: &str) -> Result<Option<Full>> {
-    tx.query(sql!("select " summary!() ", payload, conflict from webhook_events where id = $1"))
+    tx.query(sql!("select " summary!() ", e.payload, e.conflict" joined!() "where e.id = $1"))
         .bind(id)
         .optional()
         .await
 }
 
-/// Has an event worked on again. Whether there is one.
+/// Events by a filter, the latest first, beginning after `filter.after`. What filters best leads the way, each by an index of
+/// its own: the customer, the type, what is still open, the time.
+///
+/// # Errors
+/// See [`list`].
+pub async fn page(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<Summary>> {
+    let is_open = matches!(filter.state, Some(State::Pending | State::Waiting | State::Parked));
+    let query = if !filter.whose.is_empty() {
+        tx.query(sql!(
+            "select " summary!() joined!() "where e.customer_id in (select cast($8 as text) union all select id from customers where tenant_id = $8) and "
+            filtered!()
+        ))
+    } else if !filter.kind.is_empty() {
+        tx.query(sql!("select " summary!() joined!() "where e.type = $1 and $8 = '' and " filtered!()))
+    } else if is_open {
+        tx.query(sql!(
+            "select " summary!() joined!() "where e.state in ('pending', 'waiting', 'parked') and e.state = $2 and $8 = '' and "
+            filtered!()
+        ))
+    } else {
+        tx.query(sql!("select " summary!() joined!() "where $8 = '' and " filtered!()))
+    };
+    let (at, id) = filter.after.clone().unwrap_or((i64::MAX, String::new()));
+    query
+        .bind(filter.kind.as_str())
+        .bind(filter.state.map_or("", State::as_str))
+        .bind(filter.from.unwrap_or(i64::MIN))
+        .bind(filter.until.unwrap_or(i64::MAX))
+        .bind(at)
+        .bind(id)
+        .bind(limit)
+        .bind(filter.whose.as_str())
+        .all()
+        .await
+}
+
+/// How many events are parked; counted up to `most`.
+///
+/// # Errors
+/// See [`list`].
+pub async fn parked(tx: &mut Tx, most: i64) -> Result<i64> {
+    let (count,): (i64,) = tx
+        .query(sql!(
+            "select count(*) from (select id from webhook_events where state = 'parked' limit $1) as parked"
+        ))
+        .bind(most)
+        .one()
+        .await?;
+    Ok(count)
+}
+
+/// Something that an event led to.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Consequence {
+    /// When, unix seconds.
+    pub at: i64,
+    /// What was done: see `audit::words`.
+    pub action: String,
+    /// To what.
+    pub object_id: Option<String>,
+}
+
+/// What an event led to, by the audit: a hundred entries at most, in their order.
+///
+/// # Errors
+/// See [`list`].
+pub async fn consequences(tx: &mut Tx, event: &str) -> Result<Vec<Consequence>> {
+    tx.query(sql!(
+        "select at, action, object_id from audit_entries where actor_kind = 'stripe' and actor_id = $1"
+        " order by at, id limit 100"
+    ))
+    .bind(event)
+    .all()
+    .await
+}
+
+/// Has an event worked on again. Whether there is one that can be: neither what cannot be read nor what is of the other mode.
 ///
 /// # Errors
 /// See [`list`].
 pub async fn replay(tx: &mut Tx, id: &str, wall: i64) -> Result<u64> {
     tx.query(sql!(
         "update webhook_events set state = 'pending', attempts = 0, due_at = $2, error = null"
-        " where id = $1 and type <> 'unreadable'"
+        " where id = $1 and type <> 'unreadable' and (state <> 'not_needed' or error is null)"
     ))
     .bind(id)
     .bind(wall)

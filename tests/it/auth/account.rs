@@ -55,4 +55,31 @@ both_databases! {
         eve.post("/account/sessions/end-others", &[]).await.expect(StatusCode::SEE_OTHER);
         victim.get("/account").await.expect(StatusCode::OK);
     }
+
+    async fn somebody_says_what_they_are_called_and_how_dates_are_for_them(portal: Portal) {
+        let norte = portal.tenant("Norte").await;
+        let ana = portal.user("Ana", &[(&norte, Role::Owner)]).await;
+        let mut browser = portal.signed_in(&ana).await;
+        browser.get("/account").await.shows(&["value=\"Ana\"", "As the browser", "As the company", "05:00", "UTC"]);
+        let fields = [("name", " Ana Ruiz "), ("language", "es"), ("time_zone", "America/Bogota")];
+        let answer = browser.post("/account", &fields).await.expect(StatusCode::SEE_OTHER);
+        let page = browser.follow(&answer).await.shows(&["lang=\"es\"", "Su perfil se ha guardado.", "value=\"Ana Ruiz\"", "0:00"]);
+        page.shows(&["<option value=\"America/Bogota\" selected>", "<option value=\"es\" lang=\"es\" selected>"]);
+        browser.post("/account", &fields).await.expect(StatusCode::SEE_OTHER);
+        assert_eq!(portal.audited("user.changed").await, 1, "the same again is no change");
+        browser.get("/account").await;
+        let none = [("name", "Ana Ruiz"), ("language", ""), ("time_zone", "")];
+        browser.post("/account", &none).await.expect(StatusCode::SEE_OTHER);
+        browser.get("/account").await.shows(&["<html lang=\"en\">", "UTC"]);
+    }
+
+    async fn each_field_that_cannot_be_is_named_and_nothing_is_kept(portal: Portal) {
+        let ana = portal.user("Ana", &[]).await;
+        let mut browser = portal.signed_in(&ana).await;
+        browser.get("/account").await;
+        let fields = [("name", " "), ("language", "fr"), ("time_zone", "Mars/Base")];
+        let page = browser.post("/account", &fields).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        page.shows(&["<title>Error: ", "href=\"#name\"", "href=\"#language\"", "href=\"#time_zone\"", "This device"]);
+        assert_eq!(portal.count("select count(*) from users where name = 'Ana' and language is null and time_zone is null").await, 1);
+    }
 }

@@ -2,5 +2,7 @@
 
 mod account;
 mod commands;
+mod links;
+mod password;
 mod permissions;
 mod sign_in;

@@ -68,7 +68,7 @@ impl Portal {
     }
 
     /// A customer of the tenant, with a card and a next invoice.
-    async fn customer(&self, tenant: &Tenant) {
+    pub(super) async fn customer(&self, tenant: &Tenant) {
         let now = self.clock.now().as_second();
         let id = tenant.id.as_str();
         self.run(&format!(
@@ -82,7 +82,7 @@ impl Portal {
     }
 
     /// A subscription of the tenant to Professional by the month, in this state.
-    async fn subscription(&self, tenant: &Tenant, status: &str) {
+    pub(super) async fn subscription(&self, tenant: &Tenant, status: &str) {
         let now = self.clock.now().as_second();
         let id = tenant.id.as_str();
         self.customer(tenant).await;
@@ -98,7 +98,14 @@ impl Portal {
     }
 
     /// An invoice of 119.79 of the tenant, made so many days ago, and its charge.
-    async fn invoice(&self, tenant: &Tenant, days_ago: i64, status: &str, currency: &str, refunded: i64) {
+    pub(super) async fn invoice(
+        &self,
+        tenant: &Tenant,
+        days_ago: i64,
+        status: &str,
+        currency: &str,
+        refunded: i64,
+    ) {
         let (id, at) = (tenant.id.as_str(), self.clock.now().as_second() - days_ago * DAY);
         let (paid, remaining) = if status == "paid" { (11979, 0) } else { (0, 11979) };
         self.run(&format!(

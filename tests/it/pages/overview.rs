@@ -115,14 +115,16 @@ both_databases! {
         let fields: Vec<(String, String)> = form_urlencoded::parse(asked.body.as_bytes()).into_owned().collect();
         let field = |name: &str| fields.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str());
         assert_eq!(field("customer"), format!("cus_{}", norte.id));
-        assert_eq!(field("return_url"), "https://billing.test/invoices?status=open");
+        let back = "https://billing.test/billing-portal/return?next=%2Finvoices%3Fstatus%3Dopen";
+        assert_eq!(field("return_url"), back);
+        assert_eq!(field("flow_data[after_completion][redirect][return_url]"), back);
         assert_eq!(field("flow_data[type]"), "subscription_cancel");
         assert_eq!(field("flow_data[subscription_cancel][subscription]"), format!("sub_{}", norte.id));
         assert_eq!(field("locale"), "en");
         browser.post("/billing-portal", &[("next", "https://evil.test/")]).await.expect(StatusCode::SEE_OTHER);
         let body = &script.asked()[1].body;
         let elsewhere = form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "return_url").expect("a way back").1;
-        assert_eq!(elsewhere, "https://billing.test/", "never to another site");
+        assert_eq!(elsewhere, "https://billing.test/billing-portal/return?next=%2F", "never to another site");
     }
 
     async fn an_address_of_stripes_that_is_not_listed_is_refused(db: Db) {

@@ -1,8 +1,12 @@
 //! What the tests share.
 
+pub(crate) mod api;
 pub(crate) mod browser;
+pub(crate) mod customer;
 #[macro_use]
 pub(crate) mod databases;
+pub(crate) mod described;
+pub(crate) mod letters;
 pub(crate) mod openapi;
 pub(crate) mod portal;
 pub(crate) mod postgres;

@@ -61,7 +61,13 @@ impl Portal {
         (to_stripe.rate, to_stripe.first_wait) = (100_000, Duration::from_millis(2));
         let stripe = Stripe::new(to_stripe).unwrap();
         let webhook_secrets = WebhookSecrets::new([WEBHOOK_SECRET.to_owned()]).unwrap();
-        let config = Config { site: site.into(), webhook_secrets, livemode: false, mail: Default::default() };
+        let config = Config {
+            site: site.into(),
+            webhook_secrets,
+            livemode: false,
+            mail: Default::default(),
+            host_tokens: Some(super::api::host_tokens()),
+        };
         let app = App::new(db.clone(), clock.clone(), stripe, config, Catalog::load(None).unwrap());
         Self { router: app::furnish(app.clone(), pages), app, db, clock }
     }

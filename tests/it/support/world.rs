@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use billing_portal::app;
 use billing_portal::auth::Role;
-use billing_portal::catalog::setup;
+use billing_portal::catalog::install;
 use billing_portal::clock::Clock;
 use billing_portal::db::Db;
 use billing_portal::demo::Control;
@@ -13,7 +13,7 @@ use billing_portal::sandbox::{self, Sandbox};
 use billing_portal::tenants::Tenant;
 use billing_portal::web::Site;
 use billing_portal::web::server::{Limits, serve};
-use billing_portal::{sync, worker};
+use billing_portal::worker;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use url::Url;
@@ -38,9 +38,9 @@ impl FromDb for World {
     async fn from_db(db: Db) -> Self {
         let world = Self::bare(db).await;
         let app = &world.portal.app;
-        setup::run(&app.stripe, &app.catalog, setup::Wish::default()).await.unwrap();
+        let wish = install::Wish::default();
+        install::run(&app.db, &app.clock, &app.stripe, &app.catalog, wish).await.unwrap();
         world.settle().await;
-        sync::catalogue(&app.db, &app.stripe).await.unwrap();
         world
     }
 }

@@ -1,0 +1,92 @@
+//! What several endpoints show or refuse alike.
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::error::{Error, Refusal, Result};
+use crate::i18n::Language;
+use crate::money::Money;
+use crate::web::{Site, local_path};
+
+/// An amount of money.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Amount {
+    /// Whole minor units.
+    #[schema(example = 2900)]
+    pub amount: i64,
+    /// Three letters.
+    #[schema(example = "eur")]
+    pub currency: String,
+}
+
+impl From<Money> for Amount {
+    fn from(money: Money) -> Self {
+        Self { amount: money.minor, currency: money.currency.code().to_owned() }
+    }
+}
+
+/// A share that is kept in hundredths of a per cent, in per cent with two decimals.
+pub fn percent(share: Option<i64>) -> Option<f64> {
+    let share = share?;
+    format!("{}.{:02}", share / 100, share % 100).parse().ok()
+}
+
+/// A path of ours out of an address that a program gave: relative to the portal, or whole and at its own origin.
+///
+/// # Errors
+/// It leads anywhere else.
+pub fn own_path(field: &str, wish: &str, site: &Site) -> Result<String> {
+    local_path(wish, site).ok_or_else(|| Error::field(field, "api-own-address"))
+}
+
+/// A way on for programs: the call that helps.
+type WayOn = Option<(&'static str, &'static str)>;
+
+const PREVIEW: WayOn = Some(("POST", "/subscription/preview"));
+const PORTAL: WayOn = Some(("POST", "/portal"));
+const RESUME: WayOn = Some(("POST", "/subscription/resume"));
+const CREATE: WayOn = Some(("POST", "/subscription/create"));
+
+/// What stands in the way: the key of the words that pages say, the code that programs are told, and what to do instead.
+const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 14] = [
+    ("checkout-already-subscribed", "live_subscription", PREVIEW),
+    ("checkout-busy", "checkout_busy", CREATE),
+    ("change-no-subscription", "no_subscription", CREATE),
+    ("change-unknown-plan", "special_subscription", None),
+    ("change-pay-first", "payment_missing", PORTAL),
+    ("change-paused", "subscription_paused", RESUME),
+    ("change-ending", "subscription_ending", RESUME),
+    ("change-waiting", "payment_awaited", PORTAL),
+    ("change-meanwhile", "changed_meanwhile", PREVIEW),
+    ("change-expired", "quote_expired", PREVIEW),
+    ("cancel-not-now", "not_in_this_state", Some(("GET", "/subscription"))),
+    ("subscription-nothing-yet", "no_subscription", CREATE),
+    ("subscription-task-not-offered", "task_not_offered", PREVIEW),
+    ("invoices-no-link", "no_document", None),
+];
+
+/// An error of the rules that pages share, told to a program: a conflict with a code of its own and the call that helps.
+pub fn told(error: Error) -> Error {
+    let (status, reason) = match &error {
+        Error::Conflict { reason, .. } => (StatusCode::CONFLICT, *reason),
+        Error::Gone { reason, .. } => (StatusCode::GONE, *reason),
+        _ => return error,
+    };
+    let Some((_, code, way_on)) = STANDS_IN_THE_WAY.iter().find(|(known, ..)| *known == reason) else {
+        return error;
+    };
+    let details = way_on
+        .map_or_else(|| json!({}), |(method, path)| json!({ "next": { "method": method, "path": path } }));
+    Refusal::new(status, code, Language::En.word(reason)).details(details).into()
+}
+
+/// What a field of the forms is called in the API.
+pub fn field(form: &'static str) -> &'static str {
+    match form {
+        "plan" => "plan_id",
+        "interval" => "billing_interval",
+        same => same,
+    }
+}

@@ -1,0 +1,155 @@
+//! `POST /sign-in-links`: the host application lets somebody in whom it has signed in itself.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::link::{Refusal as Reason, Whom, Wish};
+use super::{Asker, Email, Role, UserId};
+use crate::api::caller::MintSignInLinks;
+use crate::api::fields::{one_of, parsed, text};
+use crate::api::{Fields, For, Input, Json};
+use crate::app::App;
+use crate::clock::from_seconds;
+use crate::error::{Error, Refusal, Result};
+use crate::web::local_path;
+
+/// The endpoints of sign-in.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(create))
+}
+
+/// Who is let in, and where they go.
+#[derive(Debug, ToSchema)]
+#[schema(as = NewSignInLink)]
+#[expect(dead_code, reason = "the documentation of what `New` reads")]
+struct NewSchema {
+    /// The address of who is let in; or `user_id`.
+    #[schema(example = "ana@example.com")]
+    email: Option<String>,
+    /// The portal's id of who is let in; or `email`.
+    user_id: Option<String>,
+    /// With a role, an address that nobody has becomes a user, and a user who is no member of the tenant becomes one. Members keep
+    /// the role they have. Without it only members are let in.
+    role: Option<RoleSchema>,
+    /// The name of a user who is made for it; otherwise what stands before the `@`.
+    name: Option<String>,
+    /// A path of the portal to go to.
+    #[schema(example = "/invoices")]
+    return_to: Option<String>,
+}
+
+/// What a member is in a tenant.
+#[derive(Debug, ToSchema)]
+#[schema(as = Role, rename_all = "lowercase")]
+#[expect(dead_code, reason = "the documentation of what `New` reads")]
+enum RoleSchema {
+    Owner,
+    Admin,
+    Supervisor,
+    Operator,
+}
+
+/// The body, read.
+struct New {
+    whom: Whom,
+    role: Option<Role>,
+    name: Option<String>,
+    return_to: Option<String>,
+}
+
+impl Input for New {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let email = fields.optional("email", parsed::<Email>("auth-email-malformed"));
+        let user = fields.optional("user_id", parsed::<UserId>("auth-user-malformed"));
+        let roles = Role::ALL.map(|role| (role.as_str(), role));
+        let role = fields.optional("role", one_of(&roles));
+        let name = fields.optional("name", text(1, 200));
+        let return_to = fields.optional("return_to", text(1, 2_000));
+        let whom = match (email?, user?) {
+            (Some(email), None) => Some(Whom::Email(email)),
+            (None, Some(user)) => Some(Whom::User(user)),
+            _ => {
+                fields.refuse_with("email", "auth-email-or-user");
+                None
+            }
+        };
+        Some(Self { whom: whom?, role: role?, name: name?, return_to: return_to? })
+    }
+}
+
+/// A link that works once.
+#[derive(Debug, Serialize, ToSchema)]
+struct SignInLink {
+    /// What the audit calls it.
+    id: String,
+    /// Where to send the person. Not to be kept: who has it is let in.
+    url: String,
+    /// Until when it works.
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// The portal's id of who is let in.
+    user_id: String,
+    email: String,
+    /// The portal's id of the tenant whose pages they see first.
+    tenant_id: String,
+    /// Whether the user was made for it.
+    user_created: bool,
+    /// Whether the user became a member for it.
+    member_created: bool,
+}
+
+/// Make a link that signs a person in once
+///
+/// It works for five minutes, at the tenant of `X-Tenant-Id`, and shows a page with a button first: what merely follows links, such
+/// as the scanner of a mail server, uses nothing up. The operator's own staff are never let in this way.
+#[utoipa::path(post, path = "/sign-in-links", tag = "sign-in", operation_id = "createSignInLink",
+    request_body = NewSchema, security(("key" = ["sign_in_links:write"])),
+    responses((status = 201, description = "The link, shown once", body = SignInLink)))]
+async fn create(
+    State(app): State<App>,
+    For { caller, tenant, .. }: For<MintSignInLinks>,
+    Json(new): Json<New>,
+) -> Result<(StatusCode, axum::Json<SignInLink>)> {
+    let site = &app.config.site;
+    let return_to = match &new.return_to {
+        None => None,
+        Some(wish) => {
+            let path = local_path(wish, site);
+            Some(path.ok_or_else(|| Error::field("return_to", "auth-return-to-wrong"))?)
+        }
+    };
+    let field = match new.whom {
+        Whom::Email(_) => "email",
+        Whom::User(_) => "user_id",
+    };
+    let wish = Wish { tenant: tenant.id.clone(), whom: new.whom, name: new.name, role: new.role, return_to };
+    let by = Asker { actor: caller.actor(), address: caller.entry("link.created", app.clock.now()).address };
+    let mut tx = app.db.write().await?;
+    let link = app.auth.mint(&mut tx, &wish, &by).await?.map_err(|reason| refused(reason, field))?;
+    tx.commit().await?;
+    let answer = SignInLink {
+        url: site.link(&link.path.0),
+        expires_at: from_seconds(link.expires_at).to_string(),
+        user_id: link.user.id.as_str().to_owned(),
+        email: link.user.email.as_str().to_owned(),
+        tenant_id: tenant.id.to_string(),
+        user_created: link.is_new_user,
+        member_created: link.is_new_member,
+        id: link.id,
+    };
+    Ok((StatusCode::CREATED, axum::Json(answer)))
+}
+
+/// Why no link was made, at its field.
+fn refused(reason: Reason, field: &'static str) -> Error {
+    match reason {
+        Reason::NoSuchUser => Error::field(field, "auth-link-no-user"),
+        Reason::NoMember => Error::field(field, "auth-link-no-member"),
+        Reason::Name => Error::field("name", "auth-name-wrong"),
+        Reason::Staff => Refusal::new(StatusCode::FORBIDDEN, "staff_user", reason.to_string()).into(),
+    }
+}

@@ -1,0 +1,354 @@
+//! `POST /subscription/preview` and `PUT /subscription/update`: what a change costs, and making it.
+
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::quote::{Fault, Quote};
+use super::{Bought, Difference, Outcome, Refusal, Review, Timing, Wish, act};
+use crate::api::fields::{integer, one_of, text};
+use crate::api::view::{field, told};
+use crate::api::{Fields, Input, Json, TenantManager};
+use crate::app::App;
+use crate::catalog::Interval;
+use crate::checkout::MAX_QUANTITY;
+use crate::clock::from_seconds;
+use crate::error::{Error, FieldError, Result};
+use crate::stripe::Budget;
+use crate::subscription::api::{Current, Plan};
+use crate::tenants::Tenant;
+
+/// The endpoints of this folder.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(preview)).routes(routes!(update))
+}
+
+/// What the subscription is to become.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WantedPlan)]
+#[expect(dead_code, reason = "the description of the body")]
+struct Wanted {
+    /// Id or slug of the plan.
+    #[schema(min_length = 1, max_length = 100, example = "professional")]
+    plan_id: String,
+    billing_interval: BillingInterval,
+    /// Seats, where the plan is sold by seat [default: as many as now].
+    #[schema(minimum = 1, maximum = 10000)]
+    quantity: Option<i64>,
+}
+
+/// How often it is charged.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum BillingInterval {
+    /// Every day.
+    Day,
+    /// Every week.
+    Week,
+    /// Every month.
+    Month,
+    /// Every year.
+    Year,
+}
+
+/// The intervals, by their words.
+pub const INTERVALS: [(&str, Interval); 4] =
+    [("month", Interval::Month), ("year", Interval::Year), ("week", Interval::Week), ("day", Interval::Day)];
+
+impl Input for Wish {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let plan = fields.required("plan_id", text(1, 100));
+        let interval = fields.required("billing_interval", one_of(&INTERVALS));
+        let quantity = fields.optional("quantity", integer(1, MAX_QUANTITY));
+        Some(wish(plan?, interval?, quantity?))
+    }
+}
+
+fn wish(plan: String, interval: Interval, quantity: Option<i64>) -> Wish {
+    Wish {
+        plan,
+        interval: interval.as_str().to_owned(),
+        quantity: quantity.map(|quantity| quantity.to_string()),
+    }
+}
+
+/// What a change would cost, in Stripe's own reckoning. Amounts are minor units of `currency`; nothing has changed yet.
+#[derive(Debug, Serialize, ToSchema)]
+struct Preview {
+    #[schema(example = "eur")]
+    currency: String,
+    /// Given back for what is left of the period.
+    #[schema(example = 1450)]
+    credit: i64,
+    /// Charged for what is new.
+    #[schema(example = 4950)]
+    charge: i64,
+    /// Taxes on it.
+    tax: i64,
+    /// Charged when the change is made: charge − credit + tax, less what the customer's balance covers.
+    #[schema(example = 3500)]
+    due_today: i64,
+    /// What the invoice of each whole period from then on will be, taxes included.
+    #[schema(example = 9900)]
+    next_invoice: i64,
+    /// When it takes effect: now, or with the end of the period; until then it can be undone.
+    #[schema(value_type = String, format = DateTime)]
+    effective_at: Timestamp,
+    /// Whether it waits for the end of the period.
+    is_scheduled: bool,
+    from: Side,
+    to: Side,
+    /// Ids of features that come.
+    features_gained: Vec<String>,
+    /// Ids of features that go.
+    features_lost: Vec<String>,
+    /// Limits of the new plan that are below what is in use: reduce first, or by then.
+    limits_exceeded: Vec<Exceeded>,
+    /// Hand it to `PUT /subscription/update`: then exactly this is charged, or nothing.
+    quote: String,
+    /// Until when the quote holds.
+    #[schema(value_type = String, format = DateTime)]
+    quote_expires_at: Timestamp,
+}
+
+/// What is bought, before or after.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChangeSide)]
+struct Side {
+    plan: Plan,
+    #[schema(example = "month")]
+    billing_interval: &'static str,
+    quantity: i64,
+}
+
+/// A limit that is below what is in use.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExceededLimit)]
+struct Exceeded {
+    #[schema(example = "users")]
+    metric_type: String,
+    current_value: i64,
+    limit_value: i64,
+}
+
+impl Side {
+    fn new(bought: &Bought<'_>, tenant: &Tenant) -> Self {
+        Self {
+            plan: Plan::new(bought.plan, tenant),
+            billing_interval: bought.price.interval.as_str(),
+            quantity: bought.quantity,
+        }
+    }
+}
+
+/// Preview a change of plan, interval or seats.
+///
+/// Upgrades take effect at once and settle the rest of the period to the second; downgrades wait for its end. 409 says what
+/// has to be done first, such as `payment_missing` or `subscription_ending`.
+#[utoipa::path(
+    post, path = "/subscription/preview", tag = "subscription", operation_id = "preview_change", request_body = Wanted,
+    security(("key" = ["billing:write"]), ("token" = ["owner", "admin"])),
+    responses((status = 200, description = "What it would cost, with a quote.", body = Preview))
+)]
+async fn preview(
+    State(app): State<App>,
+    manager: TenantManager,
+    Json(wish): Json<Wish>,
+) -> Result<axum::Json<Preview>> {
+    let tenant = &manager.tenant;
+    let facts = act::facts(&app, tenant).await?;
+    let (from, to) = super::decide(&wish, tenant, &facts).map_err(refuse)?;
+    let review = act::review(&app, tenant, &facts, &from, &to, Budget::page()).await.map_err(told)?;
+    let difference = super::difference(from.plan, to.plan, &facts.used);
+    let quote = review.quote.sign(&app.stripe.derive_key("quote"));
+    let sides = (Side::new(&from, tenant), Side::new(&to, tenant));
+    Ok(axum::Json(shown(review, sides, difference, quote, app.clock.now())))
+}
+
+fn shown(
+    review: Review,
+    (from, to): (Side, Side),
+    difference: Difference,
+    quote: String,
+    now: Timestamp,
+) -> Preview {
+    let exceeded = difference.limits.into_iter().filter(super::LimitChange::is_exceeded);
+    Preview {
+        currency: review.currency.code().to_owned(),
+        credit: review.credit.saturating_neg(),
+        charge: review.charge,
+        tax: review.tax,
+        due_today: review.due_today,
+        next_invoice: review.recurring,
+        effective_at: effective_at(review.quote.timing, now),
+        is_scheduled: review.quote.timing != Timing::Now,
+        from,
+        to,
+        features_gained: difference.gained,
+        features_lost: difference.lost,
+        limits_exceeded: exceeded
+            .map(|limit| Exceeded {
+                limit_value: limit.to.and_then(|to| to.limit).unwrap_or(0),
+                metric_type: limit.metric,
+                current_value: limit.used,
+            })
+            .collect(),
+        quote,
+        quote_expires_at: from_seconds(review.quote.expires_at),
+    }
+}
+
+fn effective_at(timing: Timing, now: Timestamp) -> Timestamp {
+    match timing {
+        Timing::Now => now,
+        Timing::PeriodEnd(at) => from_seconds(at),
+    }
+}
+
+fn refuse(refusal: Refusal) -> Error {
+    match refusal.field() {
+        None => told(act::refused(refusal)),
+        Some(form) => {
+            let error = FieldError::new(field(form), refusal.key());
+            Error::Invalid(vec![error.with("most", MAX_QUANTITY)])
+        }
+    }
+}
+
+/// A change: the quote of a preview, or what the subscription is to become.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the description of the body")]
+struct UpdateSubscription {
+    /// The quote of a preview: exactly what it says is charged, or nothing.
+    #[schema(min_length = 1, max_length = 10000)]
+    quote: Option<String>,
+    /// Without a quote: id or slug of the plan. A fresh preview is taken and made.
+    #[schema(min_length = 1, max_length = 100, example = "professional")]
+    plan_id: Option<String>,
+    /// With `plan_id`.
+    billing_interval: Option<BillingInterval>,
+    /// With `plan_id`: seats, where the plan is sold by seat [default: as many as now].
+    #[schema(minimum = 1, maximum = 10000)]
+    quantity: Option<i64>,
+}
+
+enum Asked {
+    Quote(String),
+    Wish(Wish),
+}
+
+impl Input for Asked {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let quote = fields.optional("quote", text(1, 10_000));
+        let plan = fields.optional("plan_id", text(1, 100));
+        let interval = fields.optional("billing_interval", one_of(&INTERVALS));
+        let quantity = fields.optional("quantity", integer(1, MAX_QUANTITY));
+        match (quote?, plan?, interval?, quantity?) {
+            (Some(quote), None, None, None) => Some(Self::Quote(quote)),
+            (None, Some(plan), Some(interval), quantity) => Some(Self::Wish(wish(plan, interval, quantity))),
+            (Some(_), ..) => {
+                fields.refuse_with("quote", "change-quote-alone");
+                None
+            }
+            (None, plan, interval, _) => {
+                for (name, missing) in [("plan_id", plan.is_none()), ("billing_interval", interval.is_none())]
+                {
+                    if missing {
+                        fields.refuse_with(name, "change-or-quote");
+                    }
+                }
+                None
+            }
+        }
+    }
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ChangeStatus {
+    /// It is in force.
+    Changed,
+    /// It will be at the end of the period.
+    Scheduled,
+    /// The payment failed or asks for authentication: the old plan stays in force until the open invoice is paid.
+    AwaitsPayment,
+    /// It is what there was.
+    Unchanged,
+}
+
+/// A change that was made.
+#[derive(Debug, Serialize, ToSchema)]
+struct Updated {
+    status: ChangeStatus,
+    /// When it takes, or took, effect.
+    #[schema(value_type = String, format = DateTime)]
+    effective_at: Timestamp,
+    /// What was charged, in minor units of the subscription's currency.
+    charged: i64,
+    #[serde(flatten)]
+    current: Current,
+}
+
+/// Change plan, interval or seats.
+///
+/// With the quote of a preview, exactly what was shown is charged; where the subscription or the amount has changed since,
+/// nothing is, and the answer is 409 `changed_meanwhile`; a quote that is too old gets 410 `quote_expired`. The same quote twice
+/// makes one change.
+#[utoipa::path(
+    put, path = "/subscription/update", tag = "subscription", operation_id = "update_subscription",
+    request_body = UpdateSubscription,
+    security(("key" = ["billing:write"]), ("token" = ["owner", "admin"])),
+    responses((status = 200, description = "What became of it, and the subscription as it is now.", body = Updated))
+)]
+async fn update(
+    State(app): State<App>,
+    manager: TenantManager,
+    Json(asked): Json<Asked>,
+) -> Result<axum::Json<Updated>> {
+    let (tenant, caller, now) = (&manager.tenant, &manager.caller, app.clock.now());
+    let budget = Budget::page();
+    let quote = match asked {
+        Asked::Quote(text) => Some(open(&app, tenant, &text)?),
+        Asked::Wish(wish) => fresh(&app, tenant, &wish, budget).await?,
+    };
+    let (status, effective_at, charged) = match &quote {
+        None => (ChangeStatus::Unchanged, now, 0),
+        Some(quote) => {
+            let outcome = act::confirm(&app, tenant, &caller.actor(), quote, budget).await.map_err(told)?;
+            let (status, charged) = match outcome {
+                Outcome::Changed => (ChangeStatus::Changed, quote.due_today),
+                Outcome::Scheduled => (ChangeStatus::Scheduled, 0),
+                Outcome::WaitsForPayment => (ChangeStatus::AwaitsPayment, 0),
+            };
+            (status, effective_at(quote.timing, from_seconds(quote.proration_date)), charged)
+        }
+    };
+    let current = Current::of(&app, tenant, caller).await?;
+    Ok(axum::Json(Updated { status, effective_at, charged, current }))
+}
+
+fn open(app: &App, tenant: &Tenant, text: &str) -> Result<Quote> {
+    let key = app.stripe.derive_key("quote");
+    Quote::open(text, &key, tenant.id.as_str(), app.clock.now()).map_err(|fault| match fault {
+        Fault::Forged => Error::field("quote", "change-no-quote"),
+        Fault::Expired(_) => told(Error::Gone { reason: "change-expired", way_on: None }),
+    })
+}
+
+/// A quote of this moment; none where there is nothing to change.
+async fn fresh(app: &App, tenant: &Tenant, wish: &Wish, budget: Budget) -> Result<Option<Quote>> {
+    let facts = act::facts(app, tenant).await?;
+    let (from, to) = match super::decide(wish, tenant, &facts) {
+        Ok(sides) => sides,
+        Err(Refusal::Same) => return Ok(None),
+        Err(refusal) => return Err(refuse(refusal)),
+    };
+    let review = act::review(app, tenant, &facts, &from, &to, budget).await.map_err(told)?;
+    Ok(Some(review.quote))
+}

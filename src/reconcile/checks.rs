@@ -1,0 +1,437 @@
+//! The eight checks of the validation report: what is counted, what is allowed, and what is worth an alarm. Whole numbers
+//! throughout: shares are parts per million, rounded up, so that nothing that is off ever looks like nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Unknown, words};
+use crate::money::{Currency, Money};
+
+/// The days that a report looks back on.
+pub const DAYS: i64 = 30;
+
+/// Hours after which a comparison with Stripe says nothing any more about today.
+pub const FRESH_HOURS: i64 = 48;
+
+/// A discrepancy of money worth an alarm: 100 EUR. Every currency is judged by itself, by the same number of its minor units, since
+/// amounts of two currencies have no sum: 10,000 cents, 10,000 yen.
+pub const ALARMING_AMOUNT: i64 = 10_000;
+
+/// A share of failed webhooks worth an alarm: 1 %.
+pub const ALARMING_WEBHOOKS: i64 = 10_000;
+
+/// A day, in seconds.
+const DAY: i64 = 86_400;
+
+words! {
+    /// What is checked.
+    Check {
+        /// Money that was paid, here and at Stripe.
+        Revenue = "revenue", "reconcile-check-revenue";
+        /// Events that were carried out.
+        Webhooks = "webhooks", "reconcile-check-webhooks";
+        /// Charges that failed.
+        Payments = "payments", "reconcile-check-payments";
+        /// Charges that were made twice.
+        Duplicates = "duplicates", "reconcile-check-duplicates";
+        /// Changes without an entry in the audit.
+        Audit = "audit", "reconcile-check-audit";
+        /// Card numbers at rest or in logs.
+        Cards = "cards", "reconcile-check-cards";
+        /// How long refunds take.
+        Refunds = "refunds", "reconcile-check-refunds";
+        /// Subscriptions that are not what Stripe says.
+        Subscriptions = "subscriptions", "reconcile-check-subscriptions";
+    }
+}
+
+impl Check {
+    /// The key of the sentence that says what is counted.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Revenue => "reconcile-checks-revenue",
+            Self::Webhooks => "reconcile-checks-webhooks",
+            Self::Payments => "reconcile-checks-payments",
+            Self::Duplicates => "reconcile-checks-duplicates",
+            Self::Audit => "reconcile-checks-audit",
+            Self::Cards => "reconcile-checks-cards",
+            Self::Refunds => "reconcile-checks-refunds",
+            Self::Subscriptions => "reconcile-checks-subscriptions",
+        }
+    }
+
+    /// What its figure is measured in.
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::Revenue | Self::Webhooks | Self::Payments | Self::Audit => Unit::Ppm,
+            Self::Duplicates | Self::Cards | Self::Subscriptions => Unit::Count,
+            Self::Refunds => Unit::Seconds,
+        }
+    }
+
+    /// The figure that is not allowed to be reached, or, for shares that must be high, that must be.
+    pub const fn threshold(self) -> i64 {
+        match self {
+            Self::Revenue => 100,
+            Self::Webhooks => 999_000,
+            Self::Payments => 20_000,
+            Self::Audit => 1_000_000,
+            Self::Refunds => DAY,
+            Self::Duplicates | Self::Cards | Self::Subscriptions => 0,
+        }
+    }
+
+    /// Whether a figure is good.
+    pub const fn holds(self, figure: i64) -> bool {
+        match self {
+            Self::Webhooks | Self::Audit => figure >= self.threshold(),
+            Self::Revenue | Self::Payments | Self::Refunds => figure < self.threshold(),
+            Self::Duplicates | Self::Cards | Self::Subscriptions => figure == 0,
+        }
+    }
+
+    /// The key of the words that say what is asked for.
+    pub const fn asked(self) -> &'static str {
+        match self {
+            Self::Webhooks | Self::Audit => "reconcile-at-least",
+            Self::Revenue | Self::Payments | Self::Refunds => "reconcile-less-than",
+            Self::Duplicates | Self::Cards | Self::Subscriptions => "reconcile-none-at-all",
+        }
+    }
+}
+
+words! {
+    /// What a figure is measured in.
+    Unit {
+        /// Parts of a million.
+        Ppm = "ppm", "reconcile-unit-ppm";
+        /// So many.
+        Count = "count", "reconcile-unit-count";
+        /// Seconds.
+        Seconds = "seconds", "reconcile-unit-seconds";
+    }
+}
+
+words! {
+    /// How a check ended.
+    Verdict {
+        /// As it must be.
+        Pass = "pass", "reconcile-verdict-pass";
+        /// Not as it must be.
+        Fail = "fail", "reconcile-verdict-fail";
+        /// There was nothing to judge by.
+        Unknown = "unknown", "reconcile-verdict-unknown";
+    }
+}
+
+impl Verdict {
+    /// How it looks on a badge.
+    pub const fn tone(self) -> &'static str {
+        match self {
+            Self::Pass => "success",
+            Self::Fail => "danger",
+            Self::Unknown => "info",
+        }
+    }
+}
+
+/// What a figure was made of: so many of so many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Of what: a currency, a table, two charges.
+    pub name: String,
+    /// What counts against it.
+    pub part: i64,
+    /// Of how much.
+    pub of: i64,
+}
+
+impl Part {
+    /// So many of so many.
+    pub fn new(name: impl Into<String>, part: i64, of: i64) -> Self {
+        Self { name: name.into(), part, of }
+    }
+}
+
+/// A check with its outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// What was checked.
+    pub check: Check,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The figure, in the check's unit; none where there was nothing to judge by.
+    pub figure: Option<i64>,
+    /// What is asked for.
+    pub threshold: i64,
+    /// What the figure is measured in.
+    pub unit: Unit,
+    /// What it was made of.
+    pub parts: Vec<Part>,
+}
+
+impl Checked {
+    fn new(check: Check, figure: Option<i64>, parts: Vec<Part>) -> Self {
+        let verdict = match figure {
+            None => Verdict::Unknown,
+            Some(figure) if check.holds(figure) => Verdict::Pass,
+            Some(_) => Verdict::Fail,
+        };
+        Self { check, verdict, figure, threshold: check.threshold(), unit: check.unit(), parts }
+    }
+}
+
+/// What was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What the latest comparison says; none where there is no fresh one.
+    pub compared: Option<Compared>,
+    /// Events that came, and those of them that were not carried out.
+    pub webhooks: (i64, i64),
+    /// Charges that were tried, and those of them that failed.
+    pub payments: (i64, i64),
+    /// Charges that look as if they had been made twice: two ids each.
+    pub duplicates: Vec<(String, String)>,
+    /// Tables: rows that an entry must tell of, and those without one.
+    pub audit: Vec<(String, i64, i64)>,
+    /// Texts that were read.
+    pub texts: i64,
+    /// Where a card number was found.
+    pub cards: Vec<String>,
+    /// Lines of the log from which something that passes as a card number was taken out before they were written.
+    pub log_lines: i64,
+    /// Refunds of the period.
+    pub refunds: Refunds,
+}
+
+/// What the latest comparison says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// What Stripe says was paid, by currency.
+    pub paid: BTreeMap<Currency, i64>,
+    /// By how much what was paid differs, by currency; both directions count.
+    pub apart: BTreeMap<Currency, i64>,
+    /// Subscriptions that differ.
+    pub subscriptions: i64,
+    /// Subscriptions that were compared.
+    pub looked_at: i64,
+}
+
+/// Refunds of a period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refunds {
+    /// How many.
+    pub count: i64,
+    /// Those that failed, or took a day and longer.
+    pub late: i64,
+    /// The longest, in seconds; one that has not come through counts up to now, one that failed as a day.
+    pub slowest: Option<i64>,
+}
+
+/// So many parts of a million, rounded up; nothing of nothing is nothing, and something of nothing is all of it.
+pub fn ppm(part: i64, of: i64) -> i64 {
+    if part <= 0 {
+        return 0;
+    }
+    if of <= 0 {
+        return 1_000_000;
+    }
+    let (part, of) = (i128::from(part), i128::from(of));
+    i64::try_from((part * 1_000_000 + of - 1) / of).unwrap_or(i64::MAX)
+}
+
+/// Judges what was counted: all eight, in their order.
+pub fn judge(facts: &Facts) -> Vec<Checked> {
+    let (events, lost) = facts.webhooks;
+    let (tried, failed) = facts.payments;
+    let share = |part: i64, of: i64| (of > 0).then(|| ppm(part, of));
+    let revenue: Option<Vec<Part>> = facts.compared.as_ref().map(|compared| {
+        let currencies =
+            compared.paid.keys().chain(compared.apart.keys()).collect::<std::collections::BTreeSet<_>>();
+        let sum = |sums: &BTreeMap<Currency, i64>, one: &Currency| sums.get(one).copied().unwrap_or(0);
+        currencies
+            .into_iter()
+            .map(|one| Part::new(one.code(), sum(&compared.apart, one), sum(&compared.paid, one)))
+            .collect()
+    });
+    let worst =
+        revenue.as_ref().map(|parts| parts.iter().map(|one| ppm(one.part, one.of)).max().unwrap_or(0));
+    let rows: i64 = facts.audit.iter().map(|(_, rows, _)| *rows).sum();
+    let missing: i64 = facts.audit.iter().map(|(.., missing)| *missing).sum();
+    let covered = (rows > 0).then(|| 1_000_000 - ppm(missing, rows));
+    let consistent = facts.compared.as_ref();
+    let found = count(facts.cards.len()) + facts.log_lines;
+    let mut cards: Vec<Part> = facts.cards.iter().map(|place| Part::new(place, 1, 1)).collect();
+    cards.push(Part::new("texts", count(facts.cards.len()), facts.texts));
+    cards.push(Part::new("log", facts.log_lines, facts.log_lines));
+    vec![
+        Checked::new(Check::Revenue, worst, revenue.unwrap_or_default()),
+        Checked::new(
+            Check::Webhooks,
+            share(lost, events).map(|lost| 1_000_000 - lost),
+            vec![Part::new("events", lost, events)],
+        ),
+        Checked::new(Check::Payments, share(failed, tried), vec![Part::new("charges", failed, tried)]),
+        Checked::new(
+            Check::Duplicates,
+            Some(count(facts.duplicates.len())),
+            facts.duplicates.iter().map(|(one, other)| Part::new(format!("{one} {other}"), 1, 1)).collect(),
+        ),
+        Checked::new(
+            Check::Audit,
+            covered,
+            facts.audit.iter().map(|(table, rows, missing)| Part::new(table, *missing, *rows)).collect(),
+        ),
+        Checked::new(Check::Cards, Some(found), cards),
+        Checked::new(
+            Check::Refunds,
+            facts.refunds.slowest,
+            vec![Part::new("refunds", facts.refunds.late, facts.refunds.count)],
+        ),
+        Checked::new(
+            Check::Subscriptions,
+            consistent.map(|compared| compared.subscriptions),
+            consistent
+                .map(|compared| Part::new("subscriptions", compared.subscriptions, compared.looked_at))
+                .into_iter()
+                .collect(),
+        ),
+    ]
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Something that somebody has to know at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// What makes it one: told once until it was well in between.
+    pub cause: String,
+    /// Of which check.
+    pub check: Check,
+    /// Money that differs.
+    pub amount: Option<Money>,
+    /// A share.
+    pub ppm: Option<i64>,
+    /// Where.
+    pub place: Option<String>,
+}
+
+/// What somebody has to know at once.
+pub fn alarms(facts: &Facts) -> Vec<Alarm> {
+    let alarm = |cause: String, check| Alarm { cause, check, amount: None, ppm: None, place: None };
+    let mut all = Vec::new();
+    for (currency, apart) in facts.compared.iter().flat_map(|compared| &compared.apart) {
+        if *apart > ALARMING_AMOUNT {
+            let amount = Some(Money::new(*apart, *currency));
+            all.push(Alarm { amount, ..alarm(format!("revenue:{}", currency.code()), Check::Revenue) });
+        }
+    }
+    let lost = ppm(facts.webhooks.1, facts.webhooks.0);
+    if lost > ALARMING_WEBHOOKS {
+        all.push(Alarm { ppm: Some(lost), ..alarm("webhooks".to_owned(), Check::Webhooks) });
+    }
+    for (one, other) in &facts.duplicates {
+        let place = Some(format!("{one}, {other}"));
+        all.push(Alarm { place, ..alarm(format!("duplicates:{one}:{other}"), Check::Duplicates) });
+    }
+    for place in &facts.cards {
+        all.push(Alarm { place: Some(place.clone()), ..alarm(format!("cards:{place}"), Check::Cards) });
+    }
+    if facts.log_lines > 0 {
+        all.push(Alarm { place: Some("log".to_owned()), ..alarm("cards:log".to_owned(), Check::Cards) });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(facts: &Facts, check: Check) -> (Verdict, Option<i64>) {
+        let all = judge(facts);
+        let one = all.iter().find(|one| one.check == check).expect("each check is there");
+        (one.verdict, one.figure)
+    }
+
+    fn compared(paid: i64, apart: i64, subscriptions: i64) -> Facts {
+        let of = |minor| BTreeMap::from([(Currency::EUR, minor)]);
+        let compared = Compared { paid: of(paid), apart: of(apart), subscriptions, looked_at: 10 };
+        Facts { compared: Some(compared), ..Facts::default() }
+    }
+
+    #[test]
+    fn each_check_stands_and_falls_at_its_threshold() {
+        let revenue = |apart| verdict(&compared(100_000_000, apart, 0), Check::Revenue);
+        assert_eq!(revenue(0), (Verdict::Pass, Some(0)));
+        assert_eq!(revenue(1), (Verdict::Pass, Some(1)), "rounded up: something is never nothing");
+        assert_eq!(revenue(9_900), (Verdict::Pass, Some(99)));
+        assert_eq!(revenue(9_901), (Verdict::Fail, Some(100)), "0.01 % is not less than 0.01 %");
+        let webhooks =
+            |lost| verdict(&Facts { webhooks: (10_000, lost), ..Facts::default() }, Check::Webhooks);
+        assert_eq!(webhooks(10), (Verdict::Pass, Some(999_000)));
+        assert_eq!(webhooks(11).0, Verdict::Fail);
+        let payments =
+            |failed| verdict(&Facts { payments: (1_000, failed), ..Facts::default() }, Check::Payments);
+        assert_eq!(payments(19).0, Verdict::Pass);
+        assert_eq!(payments(20), (Verdict::Fail, Some(20_000)));
+        let audit = |missing| {
+            verdict(
+                &Facts { audit: vec![("users".into(), 3_000_000, missing)], ..Facts::default() },
+                Check::Audit,
+            )
+        };
+        assert_eq!(audit(0), (Verdict::Pass, Some(1_000_000)));
+        assert_eq!(audit(1), (Verdict::Fail, Some(999_999)));
+        let refunds = |slowest| {
+            let refunds = Refunds { count: 1, late: 0, slowest: Some(slowest) };
+            verdict(&Facts { refunds, ..Facts::default() }, Check::Refunds).0
+        };
+        assert_eq!((refunds(DAY - 1), refunds(DAY)), (Verdict::Pass, Verdict::Fail));
+        assert_eq!(verdict(&compared(1, 0, 0), Check::Subscriptions).0, Verdict::Pass);
+        assert_eq!(verdict(&compared(1, 0, 1), Check::Subscriptions).0, Verdict::Fail);
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_not_called_good() {
+        let nothing = Facts::default();
+        for check in [
+            Check::Revenue,
+            Check::Webhooks,
+            Check::Payments,
+            Check::Audit,
+            Check::Refunds,
+            Check::Subscriptions,
+        ] {
+            assert_eq!(verdict(&nothing, check), (Verdict::Unknown, None), "{check:?}");
+        }
+        assert_eq!(verdict(&nothing, Check::Duplicates), (Verdict::Pass, Some(0)));
+        assert_eq!(judge(&nothing).len(), Check::ALL.len());
+    }
+
+    #[test]
+    fn shares_neither_wrap_nor_vanish() {
+        assert_eq!((ppm(0, 0), ppm(5, 0), ppm(1, i64::MAX)), (0, 1_000_000, 1));
+        assert_eq!(ppm(i64::MAX, i64::MAX), 1_000_000);
+        assert_eq!(ppm(i64::MAX, 1), i64::MAX);
+    }
+
+    #[test]
+    fn an_alarm_is_for_what_cannot_wait() {
+        assert_eq!(alarms(&compared(1, ALARMING_AMOUNT, 9)), []);
+        assert_eq!(
+            alarms(&compared(1, ALARMING_AMOUNT + 1, 0))[0].amount,
+            Some(Money::new(10_001, Currency::EUR))
+        );
+        let mut facts = Facts { webhooks: (100, 1), ..Facts::default() };
+        assert_eq!(alarms(&facts), []);
+        facts.webhooks = (100, 2);
+        facts.duplicates = vec![("ch_1".into(), "ch_2".into())];
+        facts.cards = vec!["mails.data mail_1".into()];
+        facts.log_lines = 1;
+        let causes: Vec<_> = alarms(&facts).into_iter().map(|one| one.cause).collect();
+        assert_eq!(causes, ["webhooks", "duplicates:ch_1:ch_2", "cards:mails.data mail_1", "cards:log"]);
+    }
+}

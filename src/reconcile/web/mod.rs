@@ -1,0 +1,280 @@
+//! Runs and findings as pages of the staff.
+
+mod finding;
+pub(super) mod validation;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State as Shared};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use http_body_util::channel::Channel;
+use serde::Deserialize;
+
+use super::export::{self, Form as FileForm, Report};
+use super::store::{self, Counts, Filter, FindingRow, Listed, Run};
+use super::work;
+use super::{Kind, RunState, Severity, State};
+use crate::app::App;
+use crate::audit::{self, Actor, Entry};
+use crate::auth::Staff;
+use crate::clock::from_seconds;
+use crate::error::{Error, Result, WayOn};
+use crate::money::{Currency, Money};
+use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+
+/// Runs on a page, and findings.
+const RUNS: usize = 25;
+const FINDINGS: usize = 50;
+
+/// The routes of this feature.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/staff/reconciliation", get(runs).post(begin))
+        .route("/staff/reconciliation/{run}", get(one))
+        .route("/staff/reconciliation/{run}/report.json", get(json))
+        .route("/staff/reconciliation/{run}/report.csv", get(csv))
+        .route("/staff/reconciliation/{run}/repair", post(repair))
+        .route("/staff/reconciliation/findings/{id}", get(finding::show).post(finding::repair))
+        .route("/staff/validation", get(validation::latest))
+        .route("/staff/validation/{id}", get(validation::one))
+        .route("/staff/validation/{id}/report.json", get(validation::json))
+        .route("/staff/validation/{id}/report.csv", get(validation::csv))
+}
+
+/// Time and id of the last thing of the page before, with a dash between.
+fn cursor(after: &str) -> Option<(i64, &str)> {
+    let (at, id) = after.split_once('-')?;
+    Some((at.parse().ok()?, id))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    after: String,
+}
+
+#[derive(Template)]
+#[template(path = "reconcile/runs.html")]
+struct RunsPage {
+    page: Page,
+    runs: Vec<Listed>,
+    is_running: bool,
+    older: Option<String>,
+}
+
+impl RunsPage {
+    fn when(&self, seconds: &i64) -> String {
+        self.page.date_time(from_seconds(*seconds))
+    }
+}
+
+async fn runs(
+    page: Page,
+    Shared(app): Shared<App>,
+    _: Staff,
+    Query(asked): Query<Asked>,
+) -> Result<Html<RunsPage>> {
+    let mut runs = store::runs(&mut app.db.read().await?, cursor(&asked.after), 26).await?;
+    let has_more = runs.len() > RUNS;
+    runs.truncate(RUNS);
+    let older =
+        runs.last().filter(|_| has_more).map(|last| format!("{}-{}", last.run.started_at, last.run.id));
+    let is_running = runs.iter().any(|listed| listed.run.state == RunState::Running);
+    Ok(Html(RunsPage { page, runs, is_running, older }))
+}
+
+#[derive(Deserialize)]
+struct Wish {
+    /// `look` or `repair`.
+    mode: String,
+}
+
+async fn begin(
+    Shared(app): Shared<App>,
+    staff: Staff,
+    ClientAddress(address): ClientAddress,
+    Form(wish): Form<Wish>,
+) -> Result<Response> {
+    let repairs = match wish.mode.as_str() {
+        "look" => false,
+        "repair" => true,
+        _ => return Err(Error::field("mode", "reconcile-no-such-mode")),
+    };
+    let actor = Actor::User(staff.user.id.as_str().to_owned());
+    let mut tx = app.db.write().await?;
+    let begun = work::begin(&mut tx, &app.clock, repairs, &actor, Some(&address.to_string()), None).await?;
+    tx.commit().await?;
+    Ok(match begun {
+        Some(run) => {
+            redirect(format!("/staff/reconciliation/{run}")).flash(Flash::success("reconcile-begun"))
+        }
+        None => redirect("/staff/reconciliation").flash(Flash::warning("reconcile-under-way")),
+    }
+    .into_response())
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Narrow {
+    kind: String,
+    severity: String,
+    state: String,
+    after: String,
+}
+
+impl Narrow {
+    /// What is no kind, severity or state filters nothing.
+    fn filter(&self) -> Filter {
+        Filter {
+            kind: self.kind.parse().ok(),
+            severity: self.severity.parse().ok(),
+            state: self.state.parse().ok().filter(|state| *state != State::Checking),
+            after: self.after.split_once('-').map(|(severity, id)| (severity.to_owned(), id.to_owned())),
+        }
+    }
+
+    fn query(&self, last: &FindingRow) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("kind", &self.kind)
+            .append_pair("severity", &self.severity)
+            .append_pair("state", &self.state)
+            .append_pair("after", &format!("{}-{}", last.severity.as_str(), last.id));
+        query.finish()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "reconcile/run.html")]
+struct RunPage {
+    page: Page,
+    run: Run,
+    counts: Vec<Counts>,
+    findings: Vec<FindingRow>,
+    filter: Filter,
+    older: Option<String>,
+}
+
+impl RunPage {
+    fn when(&self, seconds: &i64) -> String {
+        self.page.date_time(from_seconds(*seconds))
+    }
+
+    fn open(&self) -> i64 {
+        export::sum(&self.counts, State::Open)
+    }
+
+    fn repaired(&self) -> i64 {
+        export::sum(&self.counts, State::Repaired)
+    }
+
+    /// Findings that the portal can put right without anybody's word.
+    fn repairable(&self) -> i64 {
+        let open = self.counts.iter().filter(|one| one.state == State::Open && one.repair.is_automatic());
+        open.map(|one| one.count).sum()
+    }
+
+    fn is_running(&self) -> bool {
+        self.run.state == RunState::Running
+    }
+
+    fn paid(&self) -> Vec<String> {
+        let sums = self.run.progress.paid.iter().filter(|(_, minor)| **minor != 0);
+        sums.map(|(currency, minor): (&Currency, &i64)| self.page.money(Money::new(*minor, *currency)))
+            .collect()
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.filter != Filter::default()
+    }
+}
+
+async fn one(
+    page: Page,
+    Shared(app): Shared<App>,
+    _: Staff,
+    Path(id): Path<String>,
+    Query(narrow): Query<Narrow>,
+) -> Result<Html<RunPage>> {
+    let filter = narrow.filter();
+    let mut tx = app.db.read().await?;
+    let run = store::run(&mut tx, &id).await?.ok_or(Error::NotFound)?;
+    let counts = store::count(&mut tx, &id).await?;
+    let mut findings = store::list(&mut tx, &id, &filter, 51).await?;
+    drop(tx);
+    let has_more = findings.len() > FINDINGS;
+    findings.truncate(FINDINGS);
+    let older = findings.last().filter(|_| has_more).map(|last| narrow.query(last));
+    Ok(Html(RunPage { page, run, counts, findings, filter, older }))
+}
+
+async fn json(Shared(app): Shared<App>, _: Staff, Path(id): Path<String>) -> Result<Response> {
+    file(&app, &id, FileForm::Json).await
+}
+
+async fn csv(Shared(app): Shared<App>, _: Staff, Path(id): Path<String>) -> Result<Response> {
+    file(&app, &id, FileForm::Csv).await
+}
+
+/// A file that is written while it is being read.
+async fn file(app: &App, id: &str, form: FileForm) -> Result<Response> {
+    let run = store::run(&mut app.db.read().await?, id).await?.ok_or(Error::NotFound)?;
+    let (mut sender, body) = Channel::<Bytes, crate::db::Error>::new(2);
+    let name = format!("attachment; filename=\"reconciliation.{}\"", form.ending());
+    let db = app.db.clone();
+    tokio::spawn(async move {
+        let mut report = Report::new(run, form);
+        loop {
+            match report.next(&db).await {
+                Ok(None) => return,
+                Ok(Some(text)) => {
+                    if sender.send_data(text.into()).await.is_err() {
+                        return;
+                    }
+                }
+                // A broken file ends without its last chunk, so that nobody takes it for a whole one.
+                Err(error) => {
+                    tracing::warn!(%error, "a report of reconciliation broke off");
+                    return sender.abort(error);
+                }
+            }
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(form.content_type())),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).map_err(Error::internal)?),
+    ];
+    Ok((headers, axum::body::Body::new(body)).into_response())
+}
+
+/// A form that says nothing but that it is ours.
+#[derive(Deserialize)]
+struct Nothing {}
+
+/// Has a run that is through put right what it found, in the background.
+async fn repair(
+    Shared(app): Shared<App>,
+    staff: Staff,
+    ClientAddress(address): ClientAddress,
+    Path(id): Path<String>,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Response> {
+    let back = format!("/staff/reconciliation/{id}");
+    let mut tx = app.db.write().await?;
+    store::run(&mut tx, &id).await?.ok_or(Error::NotFound)?;
+    if !store::reopen(&mut tx, &id, app.clock.wall().as_second()).await? {
+        let way_on = Some(WayOn { to: back, label: "reconcile-back" });
+        return Err(Error::Conflict { reason: "reconcile-not-now", way_on });
+    }
+    let actor = Actor::User(staff.user.id.as_str().to_owned());
+    let entry = Entry::new(actor, "reconciliation.started", app.clock.now())
+        .object(&id)
+        .address(address.to_string())
+        .change(None, Some(serde_json::json!({ "repairs": true })));
+    audit::record(&mut tx, &entry).await?;
+    tx.commit().await?;
+    Ok(redirect(back).flash(Flash::success("reconcile-repairs-begun")).into_response())
+}

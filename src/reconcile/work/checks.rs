@@ -1,0 +1,226 @@
+//! Counting for the eight checks, keeping the report, and telling what cannot wait.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Error, Means};
+use crate::audit::{self, redact};
+use crate::mail::letter::Alert;
+use crate::mail::{self, Letter, New};
+use crate::reconcile::checks::{self, Compared, DAYS, FRESH_HOURS, Facts, Refunds, Verdict};
+use crate::reconcile::store;
+use crate::reconcile::store::checks::{self as rows, Report};
+
+/// Rows that are read at once, and of one table at most.
+const STEP: i64 = 200;
+const MOST: i64 = 20_000;
+/// Card numbers after which nobody needs to look for more.
+const ENOUGH: usize = 20;
+/// A day, in seconds.
+const DAY: i64 = 86_400;
+
+/// Makes the report of a run that has just ended, if there is one without; whether there was.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn pending(means: &Means, support: Option<&str>) -> Result<bool, Error> {
+    let run = rows::without_report(&mut means.db.read().await?, means.wall()).await?;
+    match run {
+        None => Ok(false),
+        Some(run) => make(means, Some(&run), support).await.map(|_| true),
+    }
+}
+
+/// Counts, judges, keeps the report and raises what is alarming. It rests on this run, or on the latest one that is fresh.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn make(means: &Means, run: Option<&str>, support: Option<&str>) -> Result<Report, Error> {
+    let (wall, until) = (means.wall(), means.clock.now().as_second());
+    let since = until - DAYS * DAY;
+    let (facts, run) = gather(means, run, since, wall).await?;
+    let report =
+        Report { id: rows::new_id(), run, since, until, checks: checks::judge(&facts), made_at: wall };
+    let alarms = checks::alarms(&facts);
+    let mut tx = means.db.write().await?;
+    rows::keep_report(&mut tx, &report).await?;
+    let causes = Value::from_iter(alarms.iter().map(|alarm| alarm.cause.as_str()));
+    rows::clear_others(&mut tx, &causes.to_string()).await?;
+    let staff = if support.is_some() { Vec::new() } else { rows::staff(&mut tx).await? };
+    for alarm in &alarms {
+        if rows::raise(&mut tx, &alarm.cause, wall).await? {
+            tracing::error!(cause = alarm.cause, ppm = alarm.ppm, amount = ?alarm.amount, "validation: this cannot wait");
+            tell(&mut tx, alarm, support, &staff, means.clock.now(), wall).await?;
+        }
+    }
+    tx.commit().await?;
+    let failed: Vec<&str> = report
+        .checks
+        .iter()
+        .filter(|one| one.verdict == Verdict::Fail)
+        .map(|one| one.check.as_str())
+        .collect();
+    tracing::info!(report = report.id, ?failed, "validation report made");
+    Ok(report)
+}
+
+/// A mail to whom the operator named, or to each of the staff.
+async fn tell(
+    tx: &mut crate::db::Tx,
+    alarm: &checks::Alarm,
+    support: Option<&str>,
+    staff: &[String],
+    now: jiff::Timestamp,
+    wall: i64,
+) -> Result<(), Error> {
+    let letter = Letter::Alert(Alert {
+        check: alarm.check.as_str().to_owned(),
+        amount: alarm.amount,
+        ppm: alarm.ppm,
+        place: alarm.place.clone(),
+        to: support.map(str::to_owned),
+    });
+    if support.is_some() {
+        mail::stage(tx, &New::of(&letter, format!("{}:{wall}", alarm.cause)), now).await?;
+    }
+    for user in staff {
+        let mail = New::of(&letter, format!("{}:{wall}:{user}", alarm.cause)).user(user.as_str());
+        mail::stage(tx, &mail, now).await?;
+    }
+    Ok(())
+}
+
+async fn gather(
+    means: &Means,
+    run: Option<&str>,
+    since: i64,
+    wall: i64,
+) -> Result<(Facts, Option<String>), Error> {
+    let mut tx = means.db.read().await?;
+    let run = match run {
+        Some(run) => store::run(&mut tx, run).await?,
+        None => store::latest_done(&mut tx, wall - FRESH_HOURS * 3_600).await?,
+    };
+    let compared = match &run {
+        Some(run) => {
+            let (apart, subscriptions) = rows::apart(&mut tx, &run.id).await?;
+            let (paid, looked_at) = (run.progress.paid.clone(), run.progress.subscriptions);
+            Some(Compared { paid, apart, subscriptions, looked_at })
+        }
+        None => None,
+    };
+    let world = wall - DAYS * DAY;
+    let webhooks = rows::webhooks(&mut tx, world, wall).await?;
+    let payments = rows::payments(&mut tx, since).await?;
+    let duplicates = rows::duplicates(&mut tx, since).await?;
+    let audit = audit::store::coverage(&mut tx).await?;
+    drop(tx);
+    let (texts, cards) = card_numbers(means, since.min(world)).await?;
+    let facts = Facts {
+        compared,
+        webhooks,
+        payments,
+        duplicates,
+        audit: audit.into_iter().map(|one| (one.what, one.rows, one.missing)).collect(),
+        texts,
+        cards,
+        log_lines: i64::try_from(redact::taken_out_of_the_log()).unwrap_or(i64::MAX),
+        refunds: refunds(means, world).await?,
+    };
+    Ok((facts, run.map(|run| run.id)))
+}
+
+/// Reads texts and looks for card numbers: how many texts, and where one was found.
+async fn card_numbers(means: &Means, since: i64) -> Result<(i64, Vec<String>), Error> {
+    let (mut read, mut found) = (0, Vec::new());
+    for place in rows::PLACES {
+        let mut after = String::new();
+        let mut of_place = 0;
+        while of_place < MOST && found.len() < ENOUGH {
+            let page = rows::texts(&mut means.db.read().await?, place, since, &after, STEP).await?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            of_place += i64::try_from(page.len()).unwrap_or(STEP);
+            let hits = page.iter().filter(|(_, text)| redact::holds_card_number(text));
+            found.extend(hits.map(|(id, _)| format!("{place} {id}")));
+        }
+        read += of_place;
+    }
+    found.truncate(ENOUGH);
+    Ok((read, found))
+}
+
+/// An event about a refund, as far as it matters.
+#[derive(Deserialize)]
+struct Told {
+    created: i64,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    object: Refund,
+}
+
+#[derive(Deserialize)]
+struct Refund {
+    id: String,
+    #[serde(default)]
+    created: i64,
+    #[serde(default)]
+    status: String,
+}
+
+/// What events tell of refunds: from when one was asked for to when it came through.
+async fn refunds(means: &Means, world: i64) -> Result<Refunds, Error> {
+    /// One refund: when it was asked for, when it came through, whether it failed.
+    #[derive(Default)]
+    struct Course {
+        asked: i64,
+        through: Option<i64>,
+        failed: bool,
+    }
+    let mut courses: HashMap<String, Course> = HashMap::new();
+    let (mut after, mut read) = (String::new(), 0);
+    while read < MOST {
+        let page = rows::refund_events(&mut means.db.read().await?, world, &after, STEP).await?;
+        let Some((last, _)) = page.last() else { break };
+        after.clone_from(last);
+        read += STEP;
+        for told in page.iter().filter_map(|(_, payload)| serde_json::from_str::<Told>(payload).ok()) {
+            let refund = told.data.object;
+            let course = courses.entry(refund.id).or_default();
+            course.asked = if course.asked == 0 { refund.created } else { course.asked.min(refund.created) };
+            match refund.status.as_str() {
+                "succeeded" => {
+                    course.through = Some(course.through.map_or(told.created, |at| at.min(told.created)));
+                }
+                "failed" | "canceled" => course.failed = true,
+                _ => {}
+            }
+        }
+    }
+    let now = means.clock.now().as_second();
+    let took = |course: &Course| match course.through {
+        _ if course.failed => DAY,
+        Some(at) => (at - course.asked).max(0),
+        None => (now - course.asked).max(0),
+    };
+    let times: Vec<i64> = courses.values().map(took).collect();
+    Ok(Refunds {
+        count: i64::try_from(times.len()).unwrap_or(i64::MAX),
+        late: i64::try_from(times.iter().filter(|time| **time >= DAY).count()).unwrap_or(i64::MAX),
+        slowest: times.into_iter().max(),
+    })
+}
+
+/// A report as files have it.
+pub fn report_json(report: &Report) -> Value {
+    let time = |at: i64| crate::clock::from_seconds(at).to_string();
+    json!({
+        "id": report.id, "run": report.run, "since": time(report.since), "until": time(report.until),
+        "made_at": time(report.made_at), "checks": report.checks,
+    })
+}

@@ -1,0 +1,111 @@
+//! The list of tenants: search, filters, pages by key.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use super::words::{self, STATUSES};
+use crate::app::App;
+use crate::auth::Staff;
+use crate::catalog;
+use crate::clock::from_seconds;
+use crate::error::Result;
+use crate::staff::store::{self, Found, Search};
+use crate::web::{Html, Page};
+
+/// Tenants on a page.
+const PAGE: usize = 50;
+/// The longest text that is searched for.
+const LONGEST: usize = 200;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    q: String,
+    status: String,
+    plan: String,
+    after: String,
+}
+
+impl Asked {
+    fn search(&self) -> Search {
+        Search {
+            text: self.q.trim().chars().take(LONGEST).filter(|c| *c != '\0').collect(),
+            status: self.status.clone(),
+            product: self.plan.clone(),
+            after: self.after.clone(),
+        }
+    }
+
+    fn is_set(&self) -> bool {
+        !(self.q.trim().is_empty() && self.status.is_empty() && self.plan.is_empty())
+    }
+
+    fn query(&self, after: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let pairs = [
+            ("q", self.q.trim()),
+            ("status", &self.status),
+            ("plan", &self.plan),
+            ("after", after.unwrap_or("")),
+        ];
+        query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
+        query.finish()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "staff/tenants.html")]
+pub(super) struct ListPage {
+    page: Page,
+    asked: Asked,
+    found: Vec<Found>,
+    /// Products and the names of their plans.
+    plans: Vec<(String, String)>,
+    more: Option<String>,
+    first: Option<String>,
+}
+
+impl ListPage {
+    fn status(&self, found: &Found) -> (&'static str, String) {
+        match &found.status {
+            Some(status) => (words::tone(status), words::status(&self.page, status)),
+            None => ("plain", self.page.t("staff-status-none")),
+        }
+    }
+
+    fn is_status(&self, status: &str) -> bool {
+        self.asked.status == status
+    }
+
+    fn since(&self, found: &Found) -> String {
+        self.page.date(from_seconds(found.created_at))
+    }
+}
+
+pub(super) async fn list(
+    page: Page,
+    State(app): State<App>,
+    _: Staff,
+    Query(asked): Query<Asked>,
+) -> Result<Html<ListPage>> {
+    let mut tx = app.db.read().await?;
+    let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
+    let mut found = store::search(&mut tx, &asked.search(), limit).await?;
+    let offer = catalog::store::offer(&mut tx).await?;
+    drop(tx);
+
+    let has_more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let last = found.last().filter(|_| has_more);
+    let plans =
+        offer.plans.iter().map(|plan| (plan.product_id.clone(), plan.name(page.language()).to_owned()));
+    Ok(Html(ListPage {
+        plans: plans.collect(),
+        more: last.map(|last| asked.query(Some(&last.id))),
+        first: (!asked.after.is_empty()).then(|| asked.query(None)),
+        found,
+        asked,
+        page,
+    }))
+}

@@ -1,0 +1,143 @@
+//! From a key to a working installation with one command; a second run changes nothing.
+
+use billing_portal::catalog::setup::Outcome;
+use billing_portal::db::Db;
+use http::StatusCode;
+use stripe_client_core::StripeMethod;
+
+use crate::support::databases::FromDb;
+use crate::support::world::World;
+
+/// A portal whose Stripe has nothing at all: not even an endpoint.
+struct Fresh(World);
+
+impl FromDb for Fresh {
+    async fn from_db(db: Db) -> Self {
+        let world = World::bare(db).await;
+        let seeded = world.in_stripe(StripeMethod::Get, "/webhook_endpoints", &[]).await;
+        let id = seeded["data"][0]["id"].as_str().unwrap();
+        world.in_stripe(StripeMethod::Delete, &format!("/webhook_endpoints/{id}"), &[]).await;
+        Self(world)
+    }
+}
+
+both_databases! {
+    async fn one_command_makes_everything_and_a_second_one_changes_nothing(fresh: Fresh) {
+        let Fresh(world) = fresh;
+        let first = world.install(false, false).await;
+        assert!(first.items.iter().all(|item| item.outcome == Outcome::Created), "{first:?}");
+        for object in ["product", "price", "meter", "coupon", "promotion_code", "portal_configuration", "webhook_endpoint"] {
+            assert!(first.items.iter().any(|item| item.object == object), "{object}");
+        }
+        assert_eq!(first.notes, Vec::<String>::new());
+        assert!(world.portal.count("select count(*) from products where plan is not null").await >= 3, "the catalogue is here too");
+
+        let before = world.stripe.exchanges().len();
+        let second = world.install(false, false).await;
+        assert!(second.changed_nothing() && second.items.iter().all(|item| item.outcome == Outcome::Unchanged), "{second:?}");
+        assert_eq!(second.notes, Vec::<String>::new());
+        let exchanges = world.stripe.exchanges();
+        assert!(exchanges[before..].iter().all(|exchange| exchange.method == "GET"), "a second run only looks");
+        assert_eq!(world.portal.count("select count(*) from audit_entries where action = 'webhook.endpoint_made'").await, 1);
+        assert_eq!(world.portal.count("select count(*) from audit_entries where action = 'portal.configured'").await, 1);
+    }
+
+    async fn the_stored_secret_is_sealed_and_lets_deliveries_in_without_a_restart(fresh: Fresh) {
+        let Fresh(world) = fresh;
+        world.install(false, false).await;
+        assert_eq!(world.portal.count("select count(*) from webhook_secrets where sealed like '%whsec%'").await, 0);
+        let (_, mut browser) = world.owner_of("Acme").await;
+        world.choose(&mut browser, "starter", "month").await.expect(StatusCode::SEE_OTHER);
+        world.settle().await;
+        let delivered = "select count(*) from webhook_events where type = 'customer.created' and origin = 'delivery'";
+        assert_eq!(world.portal.count(delivered).await, 1);
+
+        // What the portal knew before it is still accepted: two secrets at once, while one replaces the other.
+        let old = world.app().secrets.accepted(0).len();
+        assert_eq!(old, 2, "the one of the configuration and the stored one");
+    }
+
+    async fn a_secret_is_replaced_without_a_gap(fresh: Fresh) {
+        let Fresh(world) = fresh;
+        let first = world.install(false, false).await;
+        world.app().secrets.load(world.portal.clock.wall().as_second()).await.unwrap();
+        let rotated = world.install(true, false).await;
+        let id = |report: &billing_portal::catalog::setup::Report| {
+            report.items.iter().find(|item| item.object == "webhook_endpoint").unwrap().id.clone()
+        };
+        assert_ne!(id(&first), id(&rotated));
+        assert!(rotated.notes.iter().any(|note| note.contains(&id(&first))), "{:?}", rotated.notes);
+        let there = world.in_stripe(StripeMethod::Get, "/webhook_endpoints", &[]).await;
+        assert_eq!(there["data"].as_array().unwrap().len(), 1);
+        assert_eq!(there["data"][0]["id"], id(&rotated));
+        let wall = world.portal.clock.wall().as_second();
+        world.app().secrets.load(wall).await.unwrap();
+        assert_eq!(world.app().secrets.accepted(wall).len(), 3, "the old one is accepted for another day");
+        assert_eq!(world.app().secrets.accepted(wall + 86_400).len(), 2);
+        let (_, mut browser) = world.owner_of("Acme").await;
+        world.choose(&mut browser, "starter", "month").await.expect(StatusCode::SEE_OTHER);
+        world.settle().await;
+        assert_eq!(world.portal.count("select count(*) from webhook_events where type = 'customer.created'").await, 1);
+        world.pass(86_401).await;
+        world.recover(world.app()).await;
+        assert_eq!(world.portal.count("select count(*) from webhook_secrets").await, 1, "what is accepted no more is forgotten");
+    }
+
+    async fn an_endpoint_of_somebody_else_is_put_right_and_what_cannot_be_is_said(world: World) {
+        let url = world.endpoint();
+        let there = world.in_stripe(StripeMethod::Get, "/webhook_endpoints", &[]).await;
+        let id = there["data"][0]["id"].as_str().unwrap().to_owned();
+        let path = format!("/webhook_endpoints/{id}");
+        world.in_stripe(StripeMethod::Post, &path, &[("disabled", "true"), ("enabled_events[0]", "invoice.paid"), ("enabled_events[1]", "account.updated")]).await;
+        let report = world.install(false, false).await;
+        let item = report.items.iter().find(|item| item.object == "webhook_endpoint").unwrap();
+        assert_eq!((item.outcome, item.name.as_str()), (Outcome::Updated, url.as_str()));
+        let there = world.in_stripe(StripeMethod::Get, &path, &[]).await;
+        let events = there["enabled_events"].as_array().unwrap();
+        assert_eq!(there["status"], "enabled");
+        assert!(events.iter().any(|event| event == "account.updated") && events.iter().any(|event| event == "charge.refunded"), "{events:?}");
+        let notes = report.notes.join("\n");
+        assert!(notes.contains("is not stored here") && notes.contains("another version"), "{notes}");
+        let again = world.install(false, false).await;
+        assert!(again.changed_nothing(), "{again:?}");
+    }
+
+    async fn what_differs_is_told_and_put_back_on_demand_alone(world: World) {
+        world.install(true, false).await;
+        let there = world.in_stripe(StripeMethod::Get, "/billing_portal/configurations", &[]).await;
+        let ours = there["data"].as_array().unwrap().iter().find(|one| one["metadata"]["made_by"] == "billing-portal").unwrap();
+        let path = format!("/billing_portal/configurations/{}", ours["id"].as_str().unwrap());
+        world.in_stripe(StripeMethod::Post, &path, &[("features[subscription_cancel][enabled]", "false")]).await;
+        world.in_stripe(StripeMethod::Post, "/products/plan_starter", &[("name", "Beginner")]).await;
+        let outcome = |report: &billing_portal::catalog::setup::Report, object: &str| {
+            report.items.iter().find(|item| item.object == object).unwrap().outcome
+        };
+        let told = world.install(false, false).await;
+        assert_eq!((outcome(&told, "portal_configuration"), outcome(&told, "product")), (Outcome::Differs, Outcome::Differs));
+        assert!(told.changed_nothing());
+        let put_back = world.install(false, true).await;
+        assert_eq!((outcome(&put_back, "portal_configuration"), outcome(&put_back, "product")), (Outcome::Updated, Outcome::Updated));
+        assert!(world.install(false, false).await.items.iter().all(|item| item.outcome == Outcome::Unchanged));
+    }
+
+    async fn setup_says_that_stripe_tax_is_not_ready(world: World) {
+        world.switch("settings", serde_json::json!({ "tax_is_active": false })).await;
+        let notes = world.install(true, false).await.notes.join("\n");
+        assert!(notes.contains("Stripe Tax") && notes.contains("head_office"), "{notes}");
+    }
+
+    async fn stripes_customer_portal_is_opened_as_setup_configured_it(world: World) {
+        let (_, mut browser) = world.owner_of("Acme").await;
+        world.choose(&mut browser, "starter", "month").await.expect(StatusCode::SEE_OTHER);
+        browser.get("/plans").await;
+        browser.post("/billing-portal", &[]).await.expect(StatusCode::SEE_OTHER);
+        let opened = world.last("POST", "/v1/billing_portal/sessions");
+        let noted = world.text("select id from setup_objects where name = 'portal_configuration' and not livemode").await;
+        assert_eq!(opened["configuration"], noted.as_str());
+        assert!(noted.starts_with("bpc_"), "{noted}");
+
+        world.portal.run("update setup_objects set id = 'bpc_gone'").await;
+        browser.post("/billing-portal", &[]).await.expect(StatusCode::SEE_OTHER);
+        assert_ne!(world.last("POST", "/v1/billing_portal/sessions")["configuration"], "bpc_gone", "the default has to do");
+    }
+}

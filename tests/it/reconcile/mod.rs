@@ -1,0 +1,178 @@
+//! Stripe and the database torn apart in every way, and brought together again.
+
+mod bulk;
+mod drift;
+mod pages;
+mod runs;
+mod validation;
+
+use billing_portal::audit::Actor;
+use billing_portal::checkout;
+use billing_portal::i18n::Language;
+use billing_portal::reconcile::store::{self, Filter, FindingRow, Run};
+use billing_portal::reconcile::work::{self, Means, Step};
+use billing_portal::reconcile::{RunState, State};
+use billing_portal::stripe::{Budget, Key};
+use billing_portal::tenants::Tenant;
+use serde_json::{Value, json};
+use stripe_client_core::{RequestBuilder, StripeMethod};
+
+use crate::support::world::World;
+
+/// Who carries out the steps of these tests.
+const HOLDER: &str = "a test";
+
+impl World {
+    /// Asks the sandbox's API for something.
+    async fn api(&self, method: StripeMethod, path: &str, form: Value) -> Value {
+        let mut request = RequestBuilder::new(method, path);
+        if matches!(method, StripeMethod::Post) {
+            request = request.form(&form);
+        }
+        let key = Key::random();
+        let key = matches!(method, StripeMethod::Post).then_some(&key);
+        self.portal.app.stripe.call::<Value>(request, key, Budget::work()).await.unwrap().value
+    }
+
+    async fn post(&self, path: &str, form: Value) -> Value {
+        self.api(StripeMethod::Post, path, form).await
+    }
+
+    /// Asks for something that leaves no event behind.
+    async fn quietly(&self, method: StripeMethod, path: &str, form: Value) -> Value {
+        self.switch("quiet", json!({ "on": true })).await;
+        let answer = self.api(method, path, form).await;
+        self.switch("quiet", json!({ "on": false })).await;
+        answer
+    }
+
+    /// Turns one of the sandbox's switches.
+    async fn switch(&self, path: &str, body: Value) {
+        self.control.ask(http::Method::POST, path, &body).await.unwrap();
+    }
+
+    /// Changes an object of Stripe's behind everybody's back.
+    async fn drift(&self, id: &str, path: &str, value: Value) {
+        self.switch("drift", json!({ "id": id, "set": { path: value } })).await;
+    }
+
+    /// Removes an object of Stripe's behind everybody's back.
+    async fn vanish(&self, id: &str) {
+        self.switch("drift", json!({ "id": id, "remove": true })).await;
+    }
+
+    /// The monthly price of a plan.
+    async fn price_of(&self, plan: &str) -> String {
+        let sql = format!(
+            "select r.id from prices r join products p on p.id = r.product_id where p.plan = '{plan}'\
+             and r.recurring_interval = 'month' and r.active"
+        );
+        self.text(&sql).await
+    }
+
+    /// One text out of the database.
+    async fn text(&self, sql: &str) -> String {
+        let mut tx = self.portal.db.read().await.unwrap();
+        tx.query_built(sql.to_owned()).one::<(String,)>().await.unwrap().0
+    }
+
+    /// A tenant that pays for a plan: the tenant, its customer, its subscription.
+    async fn subscriber(&self, name: &str, plan: &str) -> Subscriber {
+        let tenant = self.portal.tenant(name).await;
+        let app = &self.portal.app;
+        let customer =
+            checkout::customer(app, &tenant, Language::En, Budget::work()).await.unwrap().to_string();
+        let card = self.post("/payment_methods/pm_card_visa/attach", json!({ "customer": customer })).await;
+        let settings = json!({ "invoice_settings": { "default_payment_method": card["id"] } });
+        self.post(&format!("/customers/{customer}"), settings).await;
+        let subscription = self.subscribe(&customer, tenant.id.as_str(), plan).await;
+        self.settle().await;
+        Subscriber { tenant, customer, subscription }
+    }
+
+    /// A subscription of a customer to a plan, as the API makes it.
+    async fn subscribe(&self, customer: &str, tenant: &str, plan: &str) -> String {
+        let new = json!({
+            "customer": customer, "items": [{ "price": self.price_of(plan).await }], "metadata": { "tenant_id": tenant },
+        });
+        self.post("/subscriptions", new).await["id"].as_str().unwrap().to_owned()
+    }
+
+    fn means(&self) -> Means {
+        Means::from(&self.portal.app)
+    }
+
+    /// Begins a run that nobody has taken up.
+    async fn begin(&self, repairs: bool) -> String {
+        let mut tx = self.portal.db.write().await.unwrap();
+        let begun =
+            work::begin(&mut tx, &self.portal.clock, repairs, &Actor::Command, None, None).await.unwrap();
+        tx.commit().await.unwrap();
+        begun.expect("no other run is under way")
+    }
+
+    /// Takes steps until the run is through; waits where it waits.
+    async fn finish(&self, run: &str) -> Run {
+        for _ in 0..1_000 {
+            let step = work::step(&self.means(), HOLDER).await.unwrap();
+            let now = self.run_row(run).await;
+            if now.state != RunState::Running {
+                return now;
+            }
+            match step {
+                Step::Done => {}
+                Step::Until(at) => self.portal.clock.pass((at - self.portal.clock.wall().as_second()).max(0)),
+                Step::Nothing => panic!("somebody else has the run: {now:?}"),
+            }
+        }
+        panic!("the run does not end");
+    }
+
+    async fn run_row(&self, run: &str) -> Run {
+        store::run(&mut self.portal.db.read().await.unwrap(), run).await.unwrap().expect("the run")
+    }
+
+    /// What a run found.
+    async fn findings(&self, run: &str) -> Vec<FindingRow> {
+        store::list(&mut self.portal.db.read().await.unwrap(), run, &Filter::default(), 1_000).await.unwrap()
+    }
+
+    /// A whole run: what it found, `kind object state` each.
+    async fn compare(&self, repairs: bool) -> Vec<String> {
+        let run = self.begin(repairs).await;
+        let ended = self.finish(&run).await;
+        assert_eq!(ended.state, RunState::Done, "{ended:?}");
+        let words = |row: &FindingRow| format!("{} {} {}", row.kind.as_str(), row.object, row.state.as_str());
+        let mut all: Vec<_> = self.findings(&run).await.iter().map(words).collect();
+        all.sort();
+        all
+    }
+
+    /// One run that looks, one that repairs, one that must find nothing: what the first has found, all of it repaired by the second.
+    async fn heals(&self, found: &[&str]) {
+        let open: Vec<_> = found.iter().map(|one| format!("{one} open")).collect();
+        assert_eq!(self.compare(false).await, open);
+        let repaired: Vec<_> = found.iter().map(|one| format!("{one} repaired")).collect();
+        assert_eq!(self.compare(true).await, repaired);
+        assert_eq!(self.compare(false).await, [""; 0]);
+    }
+
+    /// The one finding of a run that looks.
+    async fn only(&self, found: &str) -> FindingRow {
+        let run = self.begin(false).await;
+        self.finish(&run).await;
+        let mut all = self.findings(&run).await;
+        assert_eq!(all.len(), 1, "{all:?}");
+        let row = all.remove(0);
+        assert_eq!(format!("{} {}", row.kind.as_str(), row.object), found);
+        assert_eq!(row.state, State::Open);
+        row
+    }
+}
+
+/// A tenant that pays.
+struct Subscriber {
+    tenant: Tenant,
+    customer: String,
+    subscription: String,
+}

@@ -1,0 +1,127 @@
+//! The validation report: what it counts, and whom it wakes.
+
+use billing_portal::reconcile::checks::{Check, Verdict};
+use billing_portal::reconcile::store::checks::Report;
+use billing_portal::reconcile::work::checks;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::drift::staff;
+use crate::support::world::World;
+
+impl World {
+    /// A run that looks, and the report that follows it.
+    async fn validate(&self) -> Report {
+        let run = self.begin(false).await;
+        self.finish(&run).await;
+        checks::make(&self.means(), Some(&run), None).await.unwrap()
+    }
+}
+
+fn verdict(report: &Report, check: Check) -> (Verdict, Option<i64>) {
+    let one = report.checks.iter().find(|one| one.check == check).expect("each check is there");
+    (one.verdict, one.figure)
+}
+
+both_databases! {
+    async fn a_portal_that_is_in_order_passes_what_can_be_judged(world: World) {
+        let mut browser = staff(&world).await;
+        browser.get("/staff/validation").await.expect(StatusCode::OK).shows(&["There is no report yet"]);
+        let one = world.subscriber("Norte", "professional").await;
+        let charge = world.text(&format!("select id from charges where customer_id = '{}'", one.customer)).await;
+        world.post("/refunds", json!({ "charge": charge, "amount": 100 })).await;
+        world.settle().await;
+        let report = world.validate().await;
+        for check in Check::ALL {
+            assert_eq!(verdict(&report, check).0, Verdict::Pass, "{check:?}: {:?}", report.checks);
+        }
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert'").await, 0);
+
+        let page = browser.get("/staff/validation").await.expect(StatusCode::OK);
+        page.shows(&["Revenue reconciliation", "Refund time", "less than 0.01 %", "99.9 % or more", "Good"]);
+        let file = browser.get(&format!("/staff/validation/{}/report.json", report.id)).await.expect(StatusCode::OK);
+        let read: Value = serde_json::from_str(&file.body).unwrap();
+        assert_eq!(read["checks"].as_array().unwrap().len(), 8);
+        let file = browser.get(&format!("/staff/validation/{}/report.csv", report.id)).await.expect(StatusCode::OK);
+        assert!(file.body.contains("revenue,pass,0,ppm,100,eur,0,9900"), "{}", file.body);
+        browser.get("/staff/validation/val_1").await.expect(StatusCode::NOT_FOUND);
+        let (_, mut owner) = world.owner_of("Sur").await;
+        owner.get("/staff/validation").await.expect(StatusCode::NOT_FOUND);
+    }
+
+    async fn what_cannot_wait_is_told_once_until_it_was_well_again(world: World) {
+        staff(&world).await;
+        world.subscriber("Norte", "enterprise").await;
+        world.portal.run("update invoices set amount_paid = amount_paid - 10001").await;
+        let report = world.validate().await;
+        let (state, figure) = verdict(&report, Check::Revenue);
+        assert_eq!((state, figure), (Verdict::Fail, Some(334_482)), "10001 of 29900, rounded up");
+        let told = "select count(*) from mails where kind = 'alert'";
+        assert_eq!(world.portal.count(told).await, 1);
+        world.validate().await;
+        assert_eq!(world.portal.count(told).await, 1, "once");
+        world.compare(true).await;
+        assert_eq!(verdict(&world.validate().await, Check::Revenue).0, Verdict::Pass);
+        world.portal.run("update invoices set amount_paid = amount_paid - 10001").await;
+        world.validate().await;
+        assert_eq!(world.portal.count(told).await, 2, "again, after it was well in between");
+    }
+
+    async fn a_charge_that_was_made_twice_is_found_and_two_invoices_are_not(world: World) {
+        let one = world.subscriber("Norte", "starter").await;
+        let copy = "insert into charges (id, tenant_id, customer_id, payment_intent_id, amount, currency, status, created_at, seen_at)\
+            select 'ch_twice', tenant_id, customer_id, 'pi_twice', amount, currency, status, created_at + 60, seen_at from charges";
+        world.portal.run(copy).await;
+        let report = checks::make(&world.means(), None, Some("ops@portal.example")).await.unwrap();
+        assert_eq!(verdict(&report, Check::Duplicates), (Verdict::Fail, Some(1)));
+        assert_eq!(verdict(&report, Check::Revenue).0, Verdict::Unknown, "no comparison to rest on");
+        let mail = "select count(*) from mails where kind = 'alert' and data like '%ops@portal.example%' and user_id is null";
+        assert_eq!(world.portal.count(mail).await, 1);
+        world.settle().await;
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert' and address = 'ops@portal.example'").await, 1);
+
+        // The same amount once more, for another invoice that is paid: nothing is wrong with that.
+        let invoice = "insert into invoices (id, tenant_id, customer_id, status, currency, subtotal, total, amount_due, amount_paid,\
+            amount_remaining, period_start, period_end, created_at, paid_at, seen_at) select 'in_two', tenant_id, customer_id, status,\
+            currency, subtotal, total, amount_due, amount_paid, amount_remaining, period_start, period_end, created_at, paid_at + 60,\
+            seen_at from invoices";
+        world.portal.run(invoice).await;
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Duplicates), (Verdict::Pass, Some(0)));
+        world.portal.run(&format!("update charges set payment_intent_id = 'pi_same' where customer_id = '{}'", one.customer)).await;
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Duplicates).0, Verdict::Fail, "one payment charged twice is wrong whatever else there is");
+    }
+
+    async fn a_card_number_at_rest_and_a_change_without_an_entry_are_found(world: World) {
+        staff(&world).await;
+        world.subscriber("Norte", "starter").await;
+        world.portal.run("update tenants set name = 'Pay 4242 4242 4242 4242'").await;
+        world.portal.run("insert into charges (id, tenant_id, customer_id, amount, currency, status, created_at, seen_at)\
+            select 'ch_untold', tenant_id, customer_id, 1, currency, 'failed', created_at, seen_at from charges").await;
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Cards).0, Verdict::Fail);
+        let cards = report.checks.iter().find(|one| one.check == Check::Cards).unwrap();
+        assert!(cards.parts[0].name.starts_with("tenants ten_"), "{cards:?}");
+        assert_eq!(verdict(&report, Check::Audit).0, Verdict::Fail);
+        assert_eq!(verdict(&report, Check::Payments), (Verdict::Fail, Some(500_000)));
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert' and data like '%4242%'").await, 0);
+    }
+
+    async fn events_that_were_given_up_count_against_delivery(world: World) {
+        world.subscriber("Norte", "starter").await;
+        world.portal.run("update webhook_events set state = 'parked' where id in (select min(id) from webhook_events)").await;
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Webhooks).0, Verdict::Fail);
+    }
+
+    async fn each_run_that_ends_has_its_report(world: World) {
+        world.subscriber("Norte", "starter").await;
+        let run = world.begin(false).await;
+        assert!(!checks::pending(&world.means(), None).await.unwrap());
+        world.finish(&run).await;
+        assert!(checks::pending(&world.means(), None).await.unwrap());
+        assert!(!checks::pending(&world.means(), None).await.unwrap());
+        assert_eq!(world.portal.count("select count(*) from validation_reports where run_id is not null").await, 1);
+    }
+}
