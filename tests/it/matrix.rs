@@ -37,7 +37,7 @@ type Row = (&'static str, &'static str, For, u16);
 
 /// Pages and doors. What is of one tenant (`{id}` of an invoice) is another owner's 404.
 const PAGES: &[Row] = &[
-    ("GET", "/", SignedIn, 200),
+    ("GET", "/", SignedIn, 303),
     ("GET", "/account", SignedIn, 200),
     ("POST", "/account/sessions/end", SignedIn, 422),
     ("POST", "/account/sessions/end-others", SignedIn, 303),
@@ -51,7 +51,7 @@ const PAGES: &[Row] = &[
     ("POST", "/billing-portal", Managers, 409),
     ("POST", "/checkout", Managers, 422),
     ("GET", "/checkout/cancelled", SignedIn, 303),
-    ("GET", "/checkout/return", SignedIn, 303),
+    ("GET", "/checkout/return", SignedIn, 404),
     ("GET", "/healthz", All, 200),
     ("GET", "/invoices", Readers, 200),
     ("GET", "/invoices.csv", Readers, 200),
@@ -80,16 +80,16 @@ const PAGES: &[Row] = &[
     ("GET", "/staff/mails/{id}/html", Staff, 404),
     ("POST", "/staff/mails/{id}/resend", Staff, 404),
     ("GET", "/staff/usage", Staff, 200),
-    ("POST", "/staff/usage/retry", Staff, 303),
+    ("POST", "/staff/usage/retry", Staff, 422),
     ("GET", "/static/{name}", All, 404),
-    ("GET", "/subscription/cancel", Managers, 303),
-    ("POST", "/subscription/cancel", Managers, 422),
+    ("GET", "/subscription/cancel", Managers, 409),
+    ("POST", "/subscription/cancel", Managers, 409),
     ("POST", "/subscription/change", Managers, 422),
-    ("POST", "/subscription/change/review", Managers, 422),
-    ("POST", "/subscription/change/undo", Managers, 303),
-    ("POST", "/subscription/collect", Managers, 303),
-    ("POST", "/subscription/pause", Managers, 303),
-    ("POST", "/subscription/resume", Managers, 303),
+    ("POST", "/subscription/change/review", Managers, 409),
+    ("POST", "/subscription/change/undo", Managers, 409),
+    ("POST", "/subscription/collect", Managers, 409),
+    ("POST", "/subscription/pause", Managers, 409),
+    ("POST", "/subscription/resume", Managers, 409),
     ("POST", "/tenants/switch", SignedIn, 422),
     ("GET", "/usage", Readers, 200),
     ("GET", "/usage/days.csv", Readers, 200),
@@ -226,7 +226,9 @@ fn expected(row: &Row, who: &str) -> u16 {
 /// Who gets something else than the others for whom a page is.
 fn exception(method: &str, path: &str, who: &str) -> Option<u16> {
     match (method, path, who) {
-        // Nothing to look over for who sees no billing.
+        // Who is signed in has no need to.
+        ("GET", "/sign-in", _) if who != "anonymous" => Some(303),
+        // To the plans, for who has none yet; nothing to look over for who sees no billing.
         ("GET", "/", "operator" | "staff") => Some(403),
         ("GET", "/checkout/return" | "/checkout/cancelled", "operator" | "staff") => Some(403),
         _ => None,

@@ -1,44 +1,18 @@
 //! Subscribing, changing, cancelling and resuming by program, over the sandbox.
 
 use billing_portal::api::Scope;
-use billing_portal::catalog::{self, Interval};
-use billing_portal::checkout;
-use billing_portal::stripe::{Budget, Key};
 use billing_portal::tenants::Tenant;
 use serde_json::{Value, json};
-use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::support::api::Program;
 use crate::support::world::World;
 
 impl World {
-    /// What Stripe is asked behind the portal's back.
-    async fn ask_stripe(&self, path: &str, form: Value) -> Value {
-        let request = RequestBuilder::new(StripeMethod::Post, path).form(&form);
-        let stripe = &self.portal.app.stripe;
-        stripe.call::<Value>(request, Some(&Key::random()), Budget::work()).await.unwrap().value
-    }
-
     /// A tenant that has paid for a plan by the month, and the host application that works for it.
     async fn subscribed(&self, name: &str, slug: &str) -> (Tenant, Program) {
-        let app = &self.portal.app;
         let tenant = self.portal.tenant(name).await;
-        let customer = checkout::customer(app, &tenant, tenant.language, Budget::work()).await.unwrap();
-        let offer = catalog::store::offer(&mut app.db.read().await.unwrap()).await.unwrap();
-        let plan = offer.plan_for_sale(slug, &[]).unwrap();
-        let price = plan.price(Interval::Month, app.catalog.currency).unwrap().id.clone();
-        let card = json!({ "customer": customer.as_str() });
-        let card = self.ask_stripe("/payment_methods/pm_card_visa/attach", card).await["id"].clone();
-        let address =
-            json!({ "line1": "1 Harbour Street", "city": "Berlin", "postal_code": "10115", "country": "DE" });
-        let settings = json!({ "invoice_settings": { "default_payment_method": card }, "address": address });
-        self.ask_stripe(&format!("/customers/{customer}"), settings).await;
-        let new = json!({
-            "customer": customer.as_str(), "items": [{ "price": price }], "metadata": { "tenant_id": tenant.id.as_str() },
-            "automatic_tax": { "enabled": true },
-        });
-        self.ask_stripe("/subscriptions", new).await;
-        self.settle().await;
+        let taxed = json!({ "automatic_tax": { "enabled": true } });
+        self.subscription(&tenant, &format!("{slug}_month"), taxed).await;
         let host = self.portal.host(&[Scope::BillingWrite]).await.tenant(&tenant);
         (tenant, host)
     }

@@ -56,7 +56,7 @@ both_databases! {
     async fn an_upgrade_charges_what_the_review_showed_however_often_it_is_confirmed(world: World) {
         let (_, mut owner) = world.owner_of("Acme").await;
         world.subscribe(&mut owner, "professional", "month", PAYS).await;
-        world.travel(10).await;
+        world.days(10).await;
         let page = review(&mut owner, "enterprise", "month", "1").await.expect(StatusCode::OK);
         let page = page.shows(&["Enterprise, €299.00 per month", "Instead of Professional", "Takes effect at once", "You gain", "unlimited"]);
         let quote = hidden(&page.body, "quote").to_owned();
@@ -76,7 +76,7 @@ both_databases! {
         assert!(due > 0 && tax > 0 && credit < 0 && credit + charge + tax == due);
         owner.get("/").await.shows(&["Enterprise", "€361.79"]);
         assert_eq!((entries(&world, "subscription.change_confirmed").await, mails(&world, "plan_changed").await), (1, 1));
-        world.travel(21).await;
+        world.days(21).await;
         let renewed = world.texts("select cast(total as text) from invoices where billing_reason = 'subscription_cycle'").await;
         assert_eq!(renewed, ["36179"], "each invoice from then on, as the review said");
     }
@@ -84,10 +84,10 @@ both_databases! {
     async fn a_quote_that_is_too_old_is_asked_for_again_on_the_spot(world: World) {
         let (_, mut owner) = world.owner_of("Acme").await;
         world.subscribe(&mut owner, "starter", "month", PAYS).await;
-        world.travel(3).await;
+        world.days(3).await;
         let page = review(&mut owner, "professional", "month", "1").await;
         let old = hidden(&page.body, "quote").to_owned();
-        world.travel(2).await;
+        world.days(2).await;
         let again = confirm(&mut owner, &old).await.expect(StatusCode::GONE);
         let again = again.shows(&["more than 15 minutes old", "Due today", "Confirm the change"]);
         assert_eq!(invoices_of_changes(&world).await, 0, "nothing was charged");
@@ -101,7 +101,7 @@ both_databases! {
     async fn a_quote_that_is_no_longer_true_is_shown_anew(world: World) {
         let (tenant, mut owner) = world.owner_of("Acme").await;
         world.subscribe(&mut owner, "starter", "month", PAYS).await;
-        world.travel(3).await;
+        world.days(3).await;
         let page = review(&mut owner, "enterprise", "month", "1").await;
         let quote = hidden(&page.body, "quote").to_owned();
         // Somebody else of the company was quicker with another plan.
@@ -111,10 +111,10 @@ both_databases! {
         again.shows(&["has changed since this page was made", "Instead of Professional", "Confirm the change"]);
         assert_eq!(invoices_of_changes(&world).await, 1);
         // A credit that support gave meanwhile changes the amount.
-        world.travel(1).await;
+        world.days(1).await;
         let page = review(&mut owner, "enterprise", "month", "1").await;
         let customer = world.customer_of(&tenant).await;
-        world.stripe(&format!("/customers/{customer}"), json!({ "balance": -5000 })).await;
+        world.post(&format!("/customers/{customer}"), json!({ "balance": -5000 })).await;
         let again = confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::CONFLICT);
         confirm(&mut owner, hidden(&again.body, "quote")).await.expect(StatusCode::SEE_OTHER);
         world.settle().await;
@@ -142,7 +142,7 @@ both_databases! {
     async fn a_downgrade_waits_for_the_end_of_the_period_and_is_undone_with_one_click(world: World) {
         let (tenant, mut owner) = world.owner_of("Acme").await;
         world.subscribe(&mut owner, "professional", "month", PAYS).await;
-        world.travel(5).await;
+        world.days(5).await;
         let now = world.portal.clock.now().as_second();
         world.portal.run(&format!("insert into usage_totals (tenant_id, metric, period_start, period_end, total, at) values ('{}', 'users', 0, 0, 4, {now})", tenant.id)).await;
         let page = review(&mut owner, "starter", "month", "1").await.expect(StatusCode::OK);
@@ -169,7 +169,7 @@ both_databases! {
         confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
         // While it is planned, another change shows its own amounts and takes its place.
         review(&mut owner, "enterprise", "month", "1").await.expect(StatusCode::OK).shows(&["Takes effect at once", "€361.79"]);
-        world.travel(27).await;
+        world.days(27).await;
         owner.get("/").await.shows(&["Starter", "€35.09"]);
         let renewed = world.texts("select cast(total as text) from invoices where billing_reason = 'subscription_cycle'").await;
         assert_eq!(renewed, ["3509"], "as the review said");
@@ -181,20 +181,20 @@ both_databases! {
         world.subscribe(&mut owner, "professional", "month", PAYS).await;
         let page = review(&mut owner, "starter", "month", "1").await;
         confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
-        world.travel(4).await;
+        world.days(4).await;
         let page = review(&mut owner, "enterprise", "month", "1").await.expect(StatusCode::OK);
         confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
         world.settle().await;
         let page = owner.get("/").await.shows(&["Enterprise", "€361.79"]);
         assert!(!page.body.contains("Undo this change"));
-        world.travel(40).await;
+        world.days(40).await;
         owner.get("/").await.shows(&["Enterprise"]);
     }
 
     async fn another_interval_is_a_change_with_its_own_figures(world: World) {
         let (_, mut owner) = world.owner_of("Acme").await;
         world.subscribe(&mut owner, "professional", "month", PAYS).await;
-        world.travel(15).await;
+        world.days(15).await;
         let page = review(&mut owner, "professional", "year", "1").await.expect(StatusCode::OK);
         let page = page.shows(&["Professional, €990.00 per year", "Features and limits stay as they are.", "€1,197.90"]);
         confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
@@ -217,7 +217,7 @@ both_databases! {
         assert_eq!(paid.status, StatusCode::SEE_OTHER);
         world.settle().await;
         owner.get("/").await.shows(&["Seats", ">3</dd>", "€105.27"]);
-        world.travel(10).await;
+        world.days(10).await;
         let page = review(&mut owner, "starter", "month", "5").await.shows(&["Starter, 5 seats, €29.00 per seat and month", "€175.45"]);
         confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
         world.settle().await;
@@ -254,7 +254,7 @@ both_databases! {
             review(&mut owner, "starter", "month", "1").await.expect(StatusCode::CONFLICT).shows(&["An earlier change still waits for its payment"]);
 
             // Not paid within a day, it falls.
-            world.travel(1).await;
+            world.days(1).await;
             let page = owner.get("/").await.shows(&["Professional", "Active"]);
             assert!(!page.body.contains("waits for its payment"), "{number}");
 
@@ -265,7 +265,7 @@ both_databases! {
             world.control.card(&customer, PAYS).await.unwrap();
             let to_pay = owner.post(&format!("/invoices/{invoice}/pay"), &[]).await.expect(StatusCode::SEE_OTHER);
             assert_eq!(hosted(to_pay.location(), None).await.status, StatusCode::OK, "Stripe's page of the invoice");
-            world.stripe(&format!("/invoices/{invoice}/pay"), json!({})).await;
+            world.post(&format!("/invoices/{invoice}/pay"), json!({})).await;
             world.settle().await;
             let page = owner.get("/").await.shows(&["Enterprise", "Active"]);
             assert!(!page.body.contains("waits for its payment"), "{number}");
@@ -296,7 +296,7 @@ both_databases! {
         }
         owner.get("/").await.shows(&["Starter", "Trial"]);
         assert_eq!(world.portal.count("select count(*) from invoices where amount_due > 0").await, 0);
-        world.travel(15).await;
+        world.days(15).await;
         owner.get("/").await.shows(&["Starter", "Active"]);
         let paid = world.texts("select cast(total as text) from invoices where amount_paid > 0").await;
         assert_eq!(paid, ["3509"]);
@@ -330,7 +330,7 @@ both_databases! {
             assert_eq!(world.texts(&total("subscription_create")).await, [first.to_string()], "{code}");
             owner.get("/").await.shows(&["€119.79"]);
             // What was paid is what is given back: half of it, or nothing.
-            world.travel(10).await;
+            world.days(10).await;
             let page = review(&mut owner, "enterprise", "month", "1").await.expect(StatusCode::OK);
             let moved = confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
             owner.follow(&moved).await.shows(&["Enterprise"]);

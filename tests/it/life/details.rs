@@ -27,7 +27,7 @@ both_databases! {
         let page = owner.follow(&saved).await.expect(StatusCode::OK);
         page.shows(&["Your billing details are saved.", "value=\"Norte, S.L.\"", "<option value=\"ES\" selected>Spain</option>"]);
         let customer = world.customer_of(&tenant).await;
-        let kept = world.look_up(&format!("/customers/{customer}")).await;
+        let kept = world.read(&format!("/customers/{customer}")).await;
         assert_eq!((&kept["name"], &kept["email"]), (&json!("Norte, S.L."), &json!("cuentas@norte.example")));
         assert_eq!((&kept["address"]["country"], &kept["address"]["line2"]), (&json!("ES"), &json!(null)));
         let mail = world.texts(&format!("select email from tenants where id = '{}'", tenant.id)).await;
@@ -91,7 +91,7 @@ both_databases! {
         owner.get("/billing-details").await;
         owner.post("/billing-details/tax-ids", &[("kind", "eu_vat"), ("value", "DE123456789")]).await.expect(StatusCode::SEE_OTHER);
         owner.get("/").await.shows(&["€99.00"]);
-        world.travel(31).await;
+        world.days(31).await;
         let newest = world.texts("select cast(total as text) from invoices order by created_at desc, id limit 1").await;
         assert_eq!(newest, ["9900"], "the invoice that follows is the one that was shown");
     }

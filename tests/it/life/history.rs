@@ -159,7 +159,7 @@ impl Company<'_> {
             Act::Undo => self.try_post("/subscription/change/undo", &[]).await,
             Act::Cancel { now: true } => self.try_post("/subscription/cancel", &[("when", "now")]).await,
             Act::Cancel { now: false } => {
-                self.try_post("/subscription/cancel", &[("reason", "unused")]).await
+                self.try_post("/subscription/cancel", &[("reason", "unused")]).await;
             }
             Act::Resume => self.try_post("/subscription/resume", &[]).await,
             Act::Pause => self.try_post("/subscription/pause", &[]).await,

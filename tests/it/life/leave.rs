@@ -46,7 +46,7 @@ both_databases! {
         owner.post("/subscription/cancel", &form).await.expect(StatusCode::CONFLICT).shows(&["or it is done already", "href=\"/\""]);
         world.settle().await;
         let id = world.texts("select id from subscriptions").await.remove(0);
-        let kept = world.look_up(&format!("/subscriptions/{id}")).await;
+        let kept = world.read(&format!("/subscriptions/{id}")).await;
         assert_eq!((&kept["cancel_at_period_end"], &kept["cancellation_details"]["feedback"]), (&json!(true), &json!("too_expensive")));
         assert_eq!((mails(&world, "cancelled").await, deeds(&world).await.len()), (1, 1));
 
@@ -57,11 +57,11 @@ both_databases! {
         owner.get("/subscription/resume").await.expect(StatusCode::CONFLICT);
         world.settle().await;
         assert_eq!(mails(&world, "resumed").await, 1);
-        world.travel(1).await;
+        world.days(1).await;
 
         owner.get("/subscription/cancel").await;
         owner.post("/subscription/cancel", &[]).await.expect(StatusCode::SEE_OTHER);
-        world.travel(31).await;
+        world.days(31).await;
         let home = owner.get("/").await.expect(StatusCode::SEE_OTHER);
         owner.follow(&home).await.shows(&["Your subscription ended on Dec 21, 2026. You are on the free plan.", "Choose Professional"]);
         owner.get("/subscription/cancel").await.expect(StatusCode::CONFLICT);
@@ -79,7 +79,7 @@ both_databases! {
         let ended = owner.post("/subscription/cancel", &[("reason", "unused")]).await;
         let page = owner.follow(&ended).await.shows(&["Ends soon"]);
         assert!(!page.body.contains("Undo this change"));
-        world.travel(31).await;
+        world.days(31).await;
         let home = owner.get("/").await;
         owner.follow(&home).await.shows(&["You are on the free plan."]);
     }
@@ -99,7 +99,7 @@ both_databases! {
         owner.get("/subscription/pause").await.expect(StatusCode::OK).shows(&["made and voided", "Your plan stays yours"]);
         let paused = owner.post("/subscription/pause", &[]).await;
         owner.follow(&paused).await.shows(&["Payments are paused. Nothing is charged until they are resumed.", "href=\"/subscription/collect\""]);
-        world.travel(32).await;
+        world.days(32).await;
         assert_eq!(world.texts("select status from invoices where billing_reason = 'subscription_cycle'").await, ["void"]);
         owner.get("/subscription/collect").await.expect(StatusCode::OK).shows(&["Invoices are charged again", "€119.79"]);
         let collected = owner.post("/subscription/collect", &[]).await;
@@ -129,7 +129,7 @@ both_databases! {
         // What is done there is known on the way back, though no webhook has come yet.
         world.control.ask(Method::POST, "deliveries/hold", &json!({})).await.unwrap();
         let id = world.texts("select id from subscriptions").await.remove(0);
-        world.stripe(&format!("/subscriptions/{id}"), json!({ "cancel_at_period_end": true })).await;
+        world.post(&format!("/subscriptions/{id}"), json!({ "cancel_at_period_end": true })).await;
         let answer = owner.get(&back).await.expect(StatusCode::SEE_OTHER);
         assert_eq!(answer.location(), "/invoices?status=paid");
         owner.get("/").await.shows(&["Ends soon"]);

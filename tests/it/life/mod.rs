@@ -6,17 +6,13 @@ mod history;
 mod leave;
 mod second;
 
-use billing_portal::catalog::{self, Interval};
-use billing_portal::stripe::{Budget, Key};
 use billing_portal::tenants::Tenant;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use jiff::ToSpan as _;
 use serde_json::{Value, json};
-use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::support::browser::Browser;
 use crate::support::world::World;
@@ -92,31 +88,6 @@ impl World {
         self.settle().await;
     }
 
-    /// Asks something of Stripe directly, as somebody at its dashboard would; the answer must be one.
-    async fn stripe(&self, path: &str, form: Value) -> Value {
-        let request = RequestBuilder::new(StripeMethod::Post, path);
-        let is_empty = form.as_object().is_some_and(serde_json::Map::is_empty);
-        let request = if is_empty { request } else { request.form(&form) };
-        let answer =
-            self.portal.app.stripe.call::<Value>(request, Some(&Key::random()), Budget::work()).await;
-        answer.unwrap_or_else(|error| panic!("{path}: {error:?}")).value
-    }
-
-    /// Looks something up at Stripe.
-    async fn look_up(&self, path: &str) -> Value {
-        let request = RequestBuilder::new(StripeMethod::Get, path);
-        self.portal.app.stripe.call::<Value>(request, None, Budget::work()).await.unwrap().value
-    }
-
-    /// A plan's price.
-    async fn price_of(&self, plan: &str, interval: &str) -> String {
-        let mut tx = self.portal.db.read().await.unwrap();
-        let offer = catalog::store::offer(&mut tx).await.unwrap();
-        let plan = offer.plans.iter().find(|known| known.slug == plan).expect("a plan");
-        let interval: Interval = interval.parse().unwrap();
-        plan.price(interval, self.portal.app.catalog.currency).expect("a price").id.clone()
-    }
-
     /// The tenant's customer at Stripe, as our row knows it.
     async fn customer_of(&self, tenant: &Tenant) -> String {
         let sql = format!("select id from customers where tenant_id = '{}' and not deleted", tenant.id);
@@ -126,10 +97,10 @@ impl World {
 
     /// Makes a subscription as somebody at Stripe's dashboard would, with a card that pays.
     async fn subscribe_at_stripe(&self, customer: &str, plan: &str, interval: &str, more: Value) -> String {
-        let card = self.stripe("/payment_methods/pm_card_visa/attach", json!({ "customer": customer })).await;
+        let card = self.post("/payment_methods/pm_card_visa/attach", json!({ "customer": customer })).await;
         let settings = json!({ "invoice_settings": { "default_payment_method": card["id"] },
             "address": { "country": "ES", "postal_code": "28013" } });
-        self.stripe(&format!("/customers/{customer}"), settings).await;
+        self.post(&format!("/customers/{customer}"), settings).await;
         let mut form = json!({
             "customer": customer,
             "items": [{ "price": self.price_of(plan, interval).await }],
@@ -138,15 +109,12 @@ impl World {
         for (key, value) in more.as_object().expect("an object") {
             form[key] = value.clone();
         }
-        self.stripe("/subscriptions", form).await["id"].as_str().unwrap().to_owned()
+        self.post("/subscriptions", form).await["id"].as_str().unwrap().to_owned()
     }
 
-    /// Lets time pass for the business, here and at Stripe, and does what is due.
-    async fn travel(&self, days: i64) {
-        let to = self.portal.clock.now().checked_add((days * 24).hours()).unwrap();
-        self.control.advance(to).await.unwrap();
-        self.portal.clock.travel_to(to);
-        self.settle().await;
+    /// So many days later, and what is due then is done.
+    async fn days(&self, days: i64) {
+        self.pass(days * 86_400).await;
     }
 
     /// Rows of one text, in order.

@@ -12,7 +12,7 @@ use crate::support::world::World;
 
 /// How many subscriptions the tenant's customer has in force at Stripe.
 async fn in_force(world: &World, customer: &str) -> usize {
-    let listed = world.look_up(&format!("/subscriptions?customer={customer}")).await;
+    let listed = world.read(&format!("/subscriptions?customer={customer}")).await;
     listed["data"].as_array().unwrap().len()
 }
 
@@ -89,7 +89,7 @@ both_databases! {
         let (tenant, mut owner) = world.owner_of("Acme").await;
         world.subscribe(&mut owner, "starter", "month", PAYS).await;
         let customer = world.customer_of(&tenant).await;
-        world.travel(1).await;
+        world.days(1).await;
         let second = world.subscribe_at_stripe(&customer, "professional", "month", json!({})).await;
         world.settle().await;
         let app = &world.portal.app;
@@ -97,7 +97,7 @@ both_databases! {
         for _ in 0..2 {
             sync::refetch(&app.db, &app.stripe, &app.clock, &id, &Actor::Command, Budget::work()).await.unwrap();
         }
-        world.travel(31).await;
+        world.days(31).await;
         let found = world.texts("select object_id from audit_entries where action = 'subscription.second_found'").await;
         assert_eq!(found, [second.as_str()]);
         assert_eq!(world.portal.count("select count(*) from mails where kind = 'second_subscription'").await, 1);

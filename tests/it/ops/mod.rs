@@ -11,7 +11,6 @@ use billing_portal::auth::NewUser;
 use billing_portal::catalog::install::{self, Wish};
 use billing_portal::catalog::setup::Report;
 use billing_portal::worker::Tools;
-use http::Method;
 use serde_json::Value;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 use url::Url;
@@ -55,15 +54,10 @@ impl World {
         answer.unwrap().value
     }
 
-    /// Lets time pass, for the portal and for Stripe.
-    async fn pass(&self, seconds: i64) {
+    /// Lets time pass, for the portal and for Stripe; nobody works meanwhile.
+    async fn elapse(&self, seconds: i64) {
         self.portal.clock.pass(seconds);
         self.control.pass(seconds).await.unwrap();
-    }
-
-    /// A switch of the sandbox.
-    async fn switch(&self, path: &str, body: Value) -> Value {
-        self.control.ask(Method::POST, path, &body).await.unwrap()
     }
 
     /// The step that looks for events which did not come, by somebody who was never there before.
@@ -72,11 +66,5 @@ impl World {
         let new = billing_portal::webhooks::work::recover(&tools, "test", 600).await.unwrap();
         self.settle().await;
         new
-    }
-
-    async fn text(&self, sql: &str) -> String {
-        let mut tx = self.portal.db.read().await.unwrap();
-        let row: Option<(Option<String>,)> = tx.query_built(sql.to_owned()).optional().await.unwrap();
-        row.and_then(|(text,)| text).unwrap_or_else(|| "-".to_owned())
     }
 }

@@ -41,7 +41,7 @@ async fn lose_deliveries(world: &World, name: &str) {
 
 both_databases! {
     async fn what_an_outage_swallowed_is_fetched_and_carried_out_once(world: World) {
-        world.pass(60).await;
+        world.elapse(60).await;
         lose_deliveries(&world, "Acme").await;
         let of_list = "select count(*) from webhook_events where origin = 'list'";
         assert_eq!(world.portal.count(of_list).await, 0);
@@ -52,7 +52,7 @@ both_databases! {
         let entries = world.portal.count("select count(*) from audit_entries where action like 'customer.%'").await;
 
         assert_eq!(world.recover(world.app()).await, 0, "another process has just looked");
-        world.pass(600).await;
+        world.elapse(600).await;
         assert_eq!(world.recover(world.app()).await, 0, "nothing comes twice");
         let said = cli::recover(&world.portal.db, &world.portal.clock, &world.app().stripe).await.unwrap();
         assert!(said.starts_with("0 "), "{said}");
@@ -60,7 +60,7 @@ both_databases! {
     }
 
     async fn a_delivery_that_comes_after_all_takes_the_place_of_what_was_fetched(world: World) {
-        world.pass(60).await;
+        world.elapse(60).await;
         world.switch("deliveries/hold", json!({})).await;
         somebody_comes(&world, "Acme").await;
         assert!(world.app().db.read().await.is_ok());
@@ -77,15 +77,15 @@ both_databases! {
     async fn staff_are_told_once_that_deliveries_do_not_arrive_until_they_do(world: World) {
         let app = with_support(&world);
         let mut sam = staff(&world.portal).await;
-        world.pass(60).await;
+        world.elapse(60).await;
         lose_deliveries(&world, "Acme").await;
         world.recover(&app).await;
         assert_eq!(alarms(&world).await, "", "what is late by seconds is not lost");
 
-        world.pass(1_000).await;
+        world.elapse(1_000).await;
         world.recover(&app).await;
         assert_eq!(alarms(&world).await, "webhooks_silent");
-        world.pass(600).await;
+        world.elapse(600).await;
         world.recover(&app).await;
         let mails = "select count(*) from mails where kind = 'alarm'";
         assert_eq!(world.portal.count(mails).await, 1, "once for each time that it goes on");
@@ -96,7 +96,7 @@ both_databases! {
 
         somebody_comes(&world, "Norte").await;
         world.settle().await;
-        world.pass(600).await;
+        world.elapse(600).await;
         world.recover(&app).await;
         assert_eq!(alarms(&world).await, "");
         assert!(!sam.get("/staff/events").await.body.contains("did not deliver"));
@@ -114,11 +114,11 @@ both_databases! {
         assert_eq!(alarms(&world).await, "webhooks_disabled");
         assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm'").await, 0, "there is nobody to mail");
         world.in_stripe(StripeMethod::Delete, &path, &[]).await;
-        world.pass(600).await;
+        world.elapse(600).await;
         world.recover(world.app()).await;
         assert_eq!(alarms(&world).await, "webhooks_missing");
         world.install(false, false).await;
-        world.pass(600).await;
+        world.elapse(600).await;
         world.recover(world.app()).await;
         assert_eq!(alarms(&world).await, "");
     }

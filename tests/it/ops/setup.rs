@@ -78,7 +78,7 @@ both_databases! {
         world.choose(&mut browser, "starter", "month").await.expect(StatusCode::SEE_OTHER);
         world.settle().await;
         assert_eq!(world.portal.count("select count(*) from webhook_events where type = 'customer.created'").await, 1);
-        world.pass(86_401).await;
+        world.elapse(86_401).await;
         world.recover(world.app()).await;
         assert_eq!(world.portal.count("select count(*) from webhook_secrets").await, 1, "what is accepted no more is forgotten");
     }

@@ -127,7 +127,7 @@ both_databases! {
     async fn of_two_subscriptions_the_staff_keep_one(world: World) {
         let one = world.subscriber("Norte", "professional").await;
         world.switch("quiet", json!({ "on": true })).await;
-        let second = world.subscribe(&one.customer, one.tenant.id.as_str(), "starter").await;
+        let second = world.subscribe_again(&one.customer, one.tenant.id.as_str(), "starter").await;
         world.switch("quiet", json!({ "on": false })).await;
         assert_eq!(world.compare(true).await, [
             "missing_row charge repaired", "missing_row invoice repaired", "missing_row subscription repaired",
@@ -186,7 +186,7 @@ both_databases! {
         let card = world.post("/payment_methods/pm_card_visa/attach", json!({ "customer": customer })).await;
         let settings = json!({ "invoice_settings": { "default_payment_method": card["id"] } });
         world.post(&format!("/customers/{customer}"), settings).await;
-        let items = json!([{ "price": world.price_of("starter").await }]);
+        let items = json!([{ "price": world.price_of("starter", "month").await }]);
         world.post("/subscriptions", json!({ "customer": customer, "items": items })).await;
         world.switch("quiet", json!({ "on": false })).await;
         assert_eq!(world.compare(false).await, [
@@ -197,7 +197,7 @@ both_databases! {
     }
 
     async fn a_price_that_was_altered_is_a_matter_of_the_catalogue(world: World) {
-        let price = world.price_of("starter").await;
+        let price = world.price_of("starter", "month").await;
         world.drift(&price, "/unit_amount", json!(3_100)).await;
         world.drift(&price, "/unit_amount_decimal", json!("3100")).await;
         world.heals(&["catalogue_differs price"]).await;

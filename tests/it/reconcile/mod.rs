@@ -7,15 +7,12 @@ mod runs;
 mod validation;
 
 use billing_portal::audit::Actor;
-use billing_portal::checkout;
-use billing_portal::i18n::Language;
 use billing_portal::reconcile::store::{self, Filter, FindingRow, Run};
 use billing_portal::reconcile::work::{self, Means, Step};
 use billing_portal::reconcile::{RunState, State};
-use billing_portal::stripe::{Budget, Key};
 use billing_portal::tenants::Tenant;
 use serde_json::{Value, json};
-use stripe_client_core::{RequestBuilder, StripeMethod};
+use stripe_client_core::StripeMethod;
 
 use crate::support::world::World;
 
@@ -23,32 +20,12 @@ use crate::support::world::World;
 const HOLDER: &str = "a test";
 
 impl World {
-    /// Asks the sandbox's API for something.
-    async fn api(&self, method: StripeMethod, path: &str, form: Value) -> Value {
-        let mut request = RequestBuilder::new(method, path);
-        if matches!(method, StripeMethod::Post) {
-            request = request.form(&form);
-        }
-        let key = Key::random();
-        let key = matches!(method, StripeMethod::Post).then_some(&key);
-        self.portal.app.stripe.call::<Value>(request, key, Budget::work()).await.unwrap().value
-    }
-
-    async fn post(&self, path: &str, form: Value) -> Value {
-        self.api(StripeMethod::Post, path, form).await
-    }
-
     /// Asks for something that leaves no event behind.
     async fn quietly(&self, method: StripeMethod, path: &str, form: Value) -> Value {
         self.switch("quiet", json!({ "on": true })).await;
         let answer = self.api(method, path, form).await;
         self.switch("quiet", json!({ "on": false })).await;
         answer
-    }
-
-    /// Turns one of the sandbox's switches.
-    async fn switch(&self, path: &str, body: Value) {
-        self.control.ask(http::Method::POST, path, &body).await.unwrap();
     }
 
     /// Changes an object of Stripe's behind everybody's back.
@@ -61,39 +38,19 @@ impl World {
         self.switch("drift", json!({ "id": id, "remove": true })).await;
     }
 
-    /// The monthly price of a plan.
-    async fn price_of(&self, plan: &str) -> String {
-        let sql = format!(
-            "select r.id from prices r join products p on p.id = r.product_id where p.plan = '{plan}'\
-             and r.recurring_interval = 'month' and r.active"
-        );
-        self.text(&sql).await
-    }
-
-    /// One text out of the database.
-    async fn text(&self, sql: &str) -> String {
-        let mut tx = self.portal.db.read().await.unwrap();
-        tx.query_built(sql.to_owned()).one::<(String,)>().await.unwrap().0
-    }
-
     /// A tenant that pays for a plan: the tenant, its customer, its subscription.
     async fn subscriber(&self, name: &str, plan: &str) -> Subscriber {
         let tenant = self.portal.tenant(name).await;
-        let app = &self.portal.app;
-        let customer =
-            checkout::customer(app, &tenant, Language::En, Budget::work()).await.unwrap().to_string();
-        let card = self.post("/payment_methods/pm_card_visa/attach", json!({ "customer": customer })).await;
-        let settings = json!({ "invoice_settings": { "default_payment_method": card["id"] } });
-        self.post(&format!("/customers/{customer}"), settings).await;
-        let subscription = self.subscribe(&customer, tenant.id.as_str(), plan).await;
-        self.settle().await;
+        let (customer, subscription) = self.subscription(&tenant, &format!("{plan}_month"), json!({})).await;
+        let (customer, subscription) =
+            (customer.to_string(), subscription["id"].as_str().unwrap().to_owned());
         Subscriber { tenant, customer, subscription }
     }
 
     /// A subscription of a customer to a plan, as the API makes it.
-    async fn subscribe(&self, customer: &str, tenant: &str, plan: &str) -> String {
+    async fn subscribe_again(&self, customer: &str, tenant: &str, plan: &str) -> String {
         let new = json!({
-            "customer": customer, "items": [{ "price": self.price_of(plan).await }], "metadata": { "tenant_id": tenant },
+            "customer": customer, "items": [{ "price": self.price_of(plan, "month").await }], "metadata": { "tenant_id": tenant },
         });
         self.post("/subscriptions", new).await["id"].as_str().unwrap().to_owned()
     }

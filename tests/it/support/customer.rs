@@ -2,13 +2,14 @@
 
 use billing_portal::app::{self, App};
 use billing_portal::catalog::policy::Catalog;
+use billing_portal::catalog::{self, Interval};
 use billing_portal::clock::from_seconds;
 use billing_portal::i18n::Language;
 use billing_portal::stripe::{Budget, CustomerId, Key};
 use billing_portal::tenants::Tenant;
 use billing_portal::{checkout, mail, worker};
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -25,19 +26,46 @@ pub(crate) const GOOD: &str = "4242424242424242";
 pub(crate) const BAD: &str = "4000000000000341";
 
 impl World {
-    /// Asks the sandbox by its API.
-    pub(crate) async fn post(&self, path: &str, form: Value) -> Value {
-        let request = RequestBuilder::new(StripeMethod::Post, path);
-        let is_empty = form.as_object().is_some_and(serde_json::Map::is_empty);
+    /// Asks the sandbox by its API; the answer must be one.
+    pub(crate) async fn api(&self, method: StripeMethod, path: &str, form: Value) -> Value {
+        let is_post = matches!(method, StripeMethod::Post);
+        let is_empty = form.as_object().is_none_or(serde_json::Map::is_empty);
+        let request = RequestBuilder::new(method, path);
         let request = if is_empty { request } else { request.form(&form) };
-        let (stripe, budget) = (&self.portal.app.stripe, Budget::work());
-        stripe.call::<Value>(request, Some(&Key::random()), budget).await.unwrap().value
+        let key = is_post.then(Key::random);
+        let answer = self.portal.app.stripe.call::<Value>(request, key.as_ref(), Budget::work()).await;
+        answer.unwrap_or_else(|error| panic!("{path}: {error:?}")).value
+    }
+
+    /// Does something as somebody at Stripe's dashboard would.
+    pub(crate) async fn post(&self, path: &str, form: Value) -> Value {
+        self.api(StripeMethod::Post, path, form).await
     }
 
     /// What the sandbox has under a path.
     pub(crate) async fn read(&self, path: &str) -> Value {
-        let request = RequestBuilder::new(StripeMethod::Get, path);
-        self.portal.app.stripe.call::<Value>(request, None, Budget::work()).await.unwrap().value
+        self.api(StripeMethod::Get, path, Value::Null).await
+    }
+
+    /// Turns one of the sandbox's switches.
+    pub(crate) async fn switch(&self, path: &str, body: Value) -> Value {
+        self.control.ask(Method::POST, path, &body).await.unwrap()
+    }
+
+    /// One text out of the database; a dash where there is none.
+    pub(crate) async fn text(&self, sql: &str) -> String {
+        let mut tx = self.portal.db.read().await.unwrap();
+        let row: Option<(Option<String>,)> = tx.query_built(sql.to_owned()).optional().await.unwrap();
+        row.and_then(|(text,)| text).unwrap_or_else(|| "-".to_owned())
+    }
+
+    /// A plan's price.
+    pub(crate) async fn price_of(&self, plan: &str, interval: &str) -> String {
+        let mut tx = self.portal.db.read().await.unwrap();
+        let offer = catalog::store::offer(&mut tx).await.unwrap();
+        let plan = offer.plans.iter().find(|known| known.slug == plan).expect("a plan");
+        let interval: Interval = interval.parse().unwrap();
+        plan.price(interval, self.portal.app.catalog.currency).expect("a price").id.clone()
     }
 
     /// A subscription of the tenant, paid by a card that pays, and the customer. `more` is added to the request.
@@ -114,7 +142,11 @@ impl World {
     pub(crate) async fn settle_thrice(&self) {
         self.control.idle().await.unwrap();
         let (second, third) = (self.replica(), self.replica());
-        tokio::join!(worker::settle(&self.portal.app), worker::settle(&second), worker::settle(&third),);
+        tokio::join!(
+            Box::pin(worker::settle(&self.portal.app)),
+            Box::pin(worker::settle(&second)),
+            Box::pin(worker::settle(&third)),
+        );
     }
 
     /// Sends a form to a page of the sandbox.
