@@ -69,6 +69,12 @@ pub const TABLES: &[(&str, Told)] = &[
     ("reconciliation_findings", Not("part of its run's report")),
     ("validation_reports", Not("is a record itself")),
     ("validation_alerts", Not("its mail has an entry")),
+    ("mrr_changes", Not("follows from a subscription, which is told of")),
+    ("discounts", Not("a copy of what Stripe's dashboard says")),
+    ("figures", Not("counts rows that are told of")),
+    ("figure_changes", Not("counts rows that are told of")),
+    ("figure_backlog", Not("a queue")),
+    ("plan_grants", Always),
 ];
 
 /// How a table is told of; none for one that nobody has thought about.

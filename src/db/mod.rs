@@ -166,12 +166,12 @@ impl Tx {
     }
 
     fn on(&mut self, lite: SqlStr, pg: SqlStr) -> Query<'_> {
-        self.watch.note(lite.as_str());
+        let expected = self.watch.expect(lite.as_str());
         match &mut self.on {
-            On::SqliteRead(to) => Query::on_sqlite(to, lite),
-            On::SqliteWrite(to) => Query::on_sqlite(to, lite),
-            On::PostgresRead(to) => Query::on_postgres(to, pg),
-            On::PostgresWrite(to) => Query::on_postgres(to, pg),
+            On::SqliteRead(to) => Query::on_sqlite(to, lite, expected),
+            On::SqliteWrite(to) => Query::on_sqlite(to, lite, expected),
+            On::PostgresRead(to) => Query::on_postgres(to, pg, expected),
+            On::PostgresWrite(to) => Query::on_postgres(to, pg, expected),
         }
     }
 }

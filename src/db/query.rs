@@ -4,6 +4,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, Encode, FromRow, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection, Type};
 
+use super::watch::Expected;
 use super::{Error, Result};
 
 /// What may be bound to a placeholder: any value that both drivers can send.
@@ -22,6 +23,8 @@ pub struct Query<'c> {
     sql: SqlStr,
     /// The first value that could not be sent; told when the query is run.
     failed: Option<sqlx::Error>,
+    /// What the audit's measure expects of it.
+    expected: Expected<'c>,
 }
 
 enum On<'c> {
@@ -32,24 +35,25 @@ enum On<'c> {
 /// Runs one of sqlx's fetch methods on the driver that the query is for.
 macro_rules! drive {
     ($query:expr, $make:ident $(::<$row:ty>)?, $fetch:ident) => {{
-        let Query { on, sql, failed } = $query;
+        let Query { on, sql, failed, expected } = $query;
         if let Some(error) = failed {
             return Err(Error::Statement(error));
         }
-        match on {
+        let done = match on {
             On::Sqlite(to, values) => sqlx::$make::<Sqlite, $($row,)? _>(sql, values).$fetch(to).await.map(Into::into),
             On::Postgres(to, values) => sqlx::$make::<Postgres, $($row,)? _>(sql, values).$fetch(to).await.map(Into::into),
-        }
+        };
+        done.map(|done| (done, expected))
     }};
 }
 
 impl<'c> Query<'c> {
-    pub(super) fn on_sqlite(to: &'c mut SqliteConnection, sql: SqlStr) -> Self {
-        Self { on: On::Sqlite(to, SqliteArguments::default()), sql, failed: None }
+    pub(super) fn on_sqlite(to: &'c mut SqliteConnection, sql: SqlStr, expected: Expected<'c>) -> Self {
+        Self { on: On::Sqlite(to, SqliteArguments::default()), sql, failed: None, expected }
     }
 
-    pub(super) fn on_postgres(to: &'c mut PgConnection, sql: SqlStr) -> Self {
-        Self { on: On::Postgres(to, PgArguments::default()), sql, failed: None }
+    pub(super) fn on_postgres(to: &'c mut PgConnection, sql: SqlStr, expected: Expected<'c>) -> Self {
+        Self { on: On::Postgres(to, PgArguments::default()), sql, failed: None, expected }
     }
 
     /// Binds the next placeholder.
@@ -69,7 +73,10 @@ impl<'c> Query<'c> {
     /// # Errors
     /// When the database refuses or does not answer, or a row does not fit `T`; so with the other three.
     pub async fn all<T: Record>(self) -> Result<Vec<T>> {
-        Ok(drive!(self, query_as_with::<T>, fetch_all)?)
+        let (rows, expected): (Vec<T>, _) = drive!(self, query_as_with::<T>, fetch_all)?;
+        // What returns nothing may have written all the same.
+        expected.done(true);
+        Ok(rows)
     }
 
     /// The first row, if there is one.
@@ -77,7 +84,9 @@ impl<'c> Query<'c> {
     /// # Errors
     /// As [`all`](Self::all).
     pub async fn optional<T: Record>(self) -> Result<Option<T>> {
-        Ok(drive!(self, query_as_with::<T>, fetch_optional)?)
+        let (row, expected): (Option<T>, _) = drive!(self, query_as_with::<T>, fetch_optional)?;
+        expected.done(row.is_some());
+        Ok(row)
     }
 
     /// The first row of a statement that always has one.
@@ -85,8 +94,7 @@ impl<'c> Query<'c> {
     /// # Errors
     /// As [`all`](Self::all), and when there is no row.
     pub async fn one<T: Record>(self) -> Result<T> {
-        let row: Option<T> = drive!(self, query_as_with::<T>, fetch_optional)?;
-        row.ok_or(Error::Statement(sqlx::Error::RowNotFound))
+        self.optional().await?.ok_or(Error::Statement(sqlx::Error::RowNotFound))
     }
 
     /// Runs the statement for its effect; the number of rows affected.
@@ -94,7 +102,8 @@ impl<'c> Query<'c> {
     /// # Errors
     /// As [`all`](Self::all).
     pub async fn run(self) -> Result<u64> {
-        let done: Affected = drive!(self, query_with, execute)?;
+        let (done, expected): (Affected, _) = drive!(self, query_with, execute)?;
+        expected.done(done.0 > 0);
         Ok(done.0)
     }
 }

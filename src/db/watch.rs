@@ -46,13 +46,10 @@ impl Watch {
         Self { began, deeds: BTreeSet::new() }
     }
 
-    /// Notes what a statement does, where it is one that writes.
-    pub(super) fn note(&mut self, sql: &str) {
-        if cfg!(debug_assertions)
-            && let Some((deed, table)) = written(sql)
-        {
-            self.deeds.insert((deed, table.to_owned()));
-        }
+    /// What a statement is about to do, where it is one that writes.
+    pub(super) fn expect(&mut self, sql: &str) -> Expected<'_> {
+        let deed = if cfg!(debug_assertions) { written(sql) } else { None };
+        Expected { watch: self, deed: deed.map(|(deed, table)| (deed, table.to_owned())) }
     }
 
     /// The transaction is committed.
@@ -61,6 +58,21 @@ impl Watch {
             let (file, line) = (self.began.file(), self.began.line());
             let committed = Committed { file, line, deeds: self.deeds };
             COMMITTED.lock().unwrap_or_else(PoisonError::into_inner).insert(committed);
+        }
+    }
+}
+
+/// What a statement is about to do: it counts where the statement then does it to a row at least.
+pub(super) struct Expected<'w> {
+    watch: &'w mut Watch,
+    deed: Option<(Deed, String)>,
+}
+
+impl Expected<'_> {
+    /// The statement was carried out; whether it had an effect.
+    pub(super) fn done(self, had_effect: bool) {
+        if had_effect && let Some(deed) = self.deed {
+            self.watch.deeds.insert(deed);
         }
     }
 }
