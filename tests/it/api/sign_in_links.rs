@@ -20,6 +20,8 @@ both_databases! {
         let mut browser = portal.browser();
         browser.get(path).await.expect(StatusCode::OK).shows(&["eva@people.example", "Norte"]);
         assert_eq!(browser.post(path, &[]).await.location(), "/usage");
+        // The session is a new one, and so is the token of its forms.
+        browser.get("/account").await.expect(StatusCode::OK);
         browser.post(path, &[]).await.expect(StatusCode::GONE);
         let body = json!({ "user_id": made["user_id"] });
         let host = portal.host(&[Scope::SignInLinksWrite]).await.tenant(&norte);
