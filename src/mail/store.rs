@@ -300,8 +300,7 @@ pub async fn reader(tx: &mut Tx, mail: &Claimed, letter: &Letter) -> Result<(Rea
     };
     let invited = match letter {
         Letter::Invitation(invitation) => Some(invitation.email.clone()),
-        Letter::Alert(alert) => alert.to.clone(),
-        Letter::Alarm(alarm) => Some(alarm.to.clone()),
+        Letter::Alarm(alarm) => alarm.to.clone(),
         _ => None,
     };
     Ok((reader, invited.or(row.email).or(row.tenant_email)))

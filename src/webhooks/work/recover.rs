@@ -4,6 +4,7 @@ use super::super::health::{self, Facts, GRACE};
 use super::super::store::{self, Delivery, Inbox, Kept};
 use super::super::{Treatment, treatment};
 use crate::alarm;
+use crate::audit::{self, Actor, Entry};
 use crate::stripe::calls::{account, events};
 use crate::stripe::{Budget, EventId, Stripe};
 use crate::sync::Error;
@@ -26,7 +27,11 @@ pub async fn recover(tools: &Tools, holder: &str, every: i64) -> Result<usize, E
     store::wake_strays(&mut tx, wall).await?;
     let ours = store::take_job(&mut tx, "undelivered-events", holder, wall, wall + every).await?;
     if ours {
-        store::forget_secrets(&mut tx, wall).await?;
+        for endpoint in store::forget_secrets(&mut tx, wall).await? {
+            let now = tools.clock.now();
+            let entry = Entry::new(Actor::Job("watch"), "webhook.secret_forgotten", now).object(endpoint);
+            audit::record(&mut tx, &entry).await?;
+        }
     }
     tx.commit().await?;
     if !ours {

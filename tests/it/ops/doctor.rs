@@ -131,7 +131,7 @@ both_databases! {
         world.portal.run(&format!("insert into customers (id, tenant_id, livemode, seen_at) values ('cus_1', '{}', true, 0)", tenant.id)).await;
         world.portal.run("insert into webhook_events (id, type, livemode, created_at, payload, payload_hash, state, due_at, received_at)
             values ('evt_p', 'a', false, 5, '{}', '', 'parked', 0, 7)").await;
-        world.portal.run("insert into alarms (name, detail, since, seen_at) values ('webhooks_silent', 'quiet', 0, 0)").await;
+        world.portal.run("insert into alarms (cause, kind, detail, since, seen_at) values ('webhooks_silent', 'webhooks_silent', 'quiet', 0, 0)").await;
         let rows = house::rows(&world.portal.db, false).await;
         let verdict = |name: &str| rows.iter().find(|check| check.name == name).unwrap().verdict;
         assert_eq!((verdict("mode"), verdict("events"), verdict("alarm")), (Failure, Warning, Failure));

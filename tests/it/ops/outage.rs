@@ -22,7 +22,7 @@ fn with_support(world: &World) -> App {
 async fn alarms(world: &World) -> String {
     let mut tx = world.portal.db.read().await.unwrap();
     let on = billing_portal::alarm::store::raised(&mut tx).await.unwrap();
-    on.into_iter().map(|raised| raised.name).collect::<Vec<_>>().join(" ")
+    on.into_iter().map(|raised| raised.cause).collect::<Vec<_>>().join(" ")
 }
 
 /// A tenant comes as far as the payment page: Stripe makes a customer, and events.
@@ -106,13 +106,15 @@ both_databases! {
     }
 
     async fn an_endpoint_that_is_switched_off_or_gone_is_an_alarm(world: World) {
+        staff(&world.portal).await;
         world.install(true, false).await;
         let there = world.in_stripe(StripeMethod::Get, "/webhook_endpoints", &[]).await;
         let path = format!("/webhook_endpoints/{}", there["data"][0]["id"].as_str().unwrap());
         world.in_stripe(StripeMethod::Post, &path, &[("disabled", "true")]).await;
         world.recover(world.app()).await;
         assert_eq!(alarms(&world).await, "webhooks_disabled");
-        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm'").await, 0, "there is nobody to mail");
+        let to_staff = "select count(*) from mails m join users u on u.id = m.user_id where m.kind = 'alarm' and u.staff";
+        assert_eq!(world.portal.count(to_staff).await, 1, "where no address is named, staff are mailed");
         world.in_stripe(StripeMethod::Delete, &path, &[]).await;
         world.elapse(600).await;
         world.recover(world.app()).await;
