@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 
 use super::Letter;
 use super::letter::{
-    self, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed,
-    SecondSubscription, TrialEnding, Unpaid, Upcoming, UsageThreshold,
+    self, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed, SecondSubscription,
+    TrialEnding, Unpaid, Upcoming, UsageThreshold,
 };
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
@@ -465,8 +465,7 @@ impl Words<'_> {
             subject: self.text("mail-alarm-subject", &[("what", &what)]),
             paragraphs,
             facts: facts.into_iter().filter_map(|(key, value)| Some((self.word(key), value?))).collect(),
-            button: self
-                .button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Kind::page)),
+            button: self.button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Kind::page)),
             notes: vec![self.word("mail-alarm-once")],
         }
     }

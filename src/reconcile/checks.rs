@@ -311,13 +311,18 @@ pub const ALARMS: [alarm::Kind; 4] =
 
 /// What somebody has to know at once.
 pub fn alarms(facts: &Facts) -> Vec<Alarm> {
-    let alarm = |kind, about: &str, detail: String, facts| Alarm { kind, about: about.to_owned(), detail, facts };
+    let alarm =
+        |kind, about: &str, detail: String, facts| Alarm { kind, about: about.to_owned(), detail, facts };
     let at = |place: String| alarm::Facts { place: Some(place), ..alarm::Facts::default() };
     let mut all = Vec::new();
     for (currency, apart) in facts.compared.iter().flat_map(|compared| &compared.apart) {
         if *apart > ALARMING_AMOUNT {
             let amount = Money::new(*apart, *currency);
-            let detail = format!("what was paid differs from Stripe's figures by {} {}", amount.decimal(), currency.code());
+            let detail = format!(
+                "what was paid differs from Stripe's figures by {} {}",
+                amount.decimal(),
+                currency.code()
+            );
             let facts = alarm::Facts { amount: Some(amount), ..alarm::Facts::default() };
             all.push(alarm(alarm::Kind::Revenue, currency.code(), detail, facts));
         }

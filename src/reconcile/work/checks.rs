@@ -10,8 +10,8 @@ use crate::alarm::{self, Alarm};
 use crate::audit::{self, redact};
 use crate::db::Tx;
 use crate::reconcile::checks::{self, Compared, DAYS, FRESH_HOURS, Facts, Refunds, Verdict};
-use crate::reconcile::{Severity, State, store};
 use crate::reconcile::store::checks::{self as rows, Report};
+use crate::reconcile::{Severity, State, store};
 
 /// Rows that are read at once, and of one table at most.
 const STEP: i64 = 200;

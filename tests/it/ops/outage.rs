@@ -59,6 +59,33 @@ both_databases! {
         assert_eq!(world.portal.count("select count(*) from audit_entries where action like 'customer.%'").await, entries);
     }
 
+    async fn a_process_that_begins_looks_soon_and_several_that_begin_together_do_not_all_ask(world: World) {
+        use billing_portal::webhooks::work::{AT_FIRST, EVERY, recover};
+        let tools = world.app().into();
+        let look = async |holder: &str, ago: i64| recover(&tools, holder, ago).await.unwrap().is_some();
+        assert!(look("one", AT_FIRST).await, "the first there ever was");
+        assert!(!look("two", AT_FIRST).await, "one is enough");
+        world.elapse(AT_FIRST).await;
+        assert!(!look("one", EVERY).await, "who has looked waits for its turn");
+        assert!(look("two", AT_FIRST).await, "who has not does not");
+        world.elapse(EVERY - 1).await;
+        assert!(!look("one", EVERY).await);
+        world.elapse(1).await;
+        assert!(look("one", EVERY).await);
+    }
+
+    async fn a_secret_that_was_replaced_is_forgotten_a_day_later_and_that_is_told(world: World) {
+        world.install(true, false).await;
+        world.install(true, false).await;
+        let secrets = "select count(*) from webhook_secrets";
+        assert_eq!(world.portal.count(secrets).await, 2);
+        world.elapse(86_401).await;
+        world.recover(world.app()).await;
+        assert_eq!(world.portal.count(secrets).await, 1);
+        let told = "select count(*) from audit_entries where action = 'webhook.secret_forgotten'";
+        assert_eq!(world.portal.count(told).await, 1);
+    }
+
     async fn a_delivery_that_comes_after_all_takes_the_place_of_what_was_fetched(world: World) {
         world.elapse(60).await;
         world.switch("deliveries/hold", json!({})).await;
