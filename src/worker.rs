@@ -20,9 +20,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long a mail server or Stripe may take over what was begun when the program is to stop.
 const FAREWELL: Duration = Duration::from_secs(20);
 
-/// How often, in seconds of the world's time, Stripe is asked for events that it could not deliver.
-const RECOVERY: i64 = 600;
-
 /// How often a process looks for alarms that another has raised.
 const BOARD: Duration = Duration::from_secs(10);
 
@@ -206,10 +203,16 @@ pub async fn once(tools: &Tools) -> usize {
 /// deliveries arrive.
 async fn recover(tools: Tools, halted: watch::Receiver<bool>) {
     let holder = id::random_text();
+    let mut ago = webhooks::work::AT_FIRST;
     while !*halted.borrow() {
-        match webhooks::work::recover(&tools, &holder, RECOVERY).await {
-            Ok(0) => {}
-            Ok(taken) => tracing::info!(taken, "took in events that had not been delivered"),
+        match webhooks::work::recover(&tools, &holder, ago).await {
+            Ok(None) => {}
+            Ok(Some(taken)) => {
+                ago = webhooks::work::EVERY;
+                if taken > 0 {
+                    tracing::info!(taken, "took in events that had not been delivered");
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot ask Stripe for undelivered events; asking again later");
             }

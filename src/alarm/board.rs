@@ -2,16 +2,16 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Alarm, store};
+use super::{Kind, store};
 use crate::db::{Db, Result};
 
 /// The alarms that are on. Cheap to clone; all clones are one board.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<RwLock<Vec<Alarm>>>);
+pub struct Board(Arc<RwLock<Vec<Kind>>>);
 
 impl Board {
-    /// What is shown.
-    pub fn alarms(&self) -> Vec<Alarm> {
+    /// What is shown: each kind once, however many things it is on for.
+    pub fn alarms(&self) -> Vec<Kind> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -20,9 +20,8 @@ impl Board {
     /// # Errors
     /// The database did not answer: what was shown stays.
     pub async fn look(&self, db: &Db) -> Result<()> {
-        let raised = store::raised(&mut db.read().await?).await?;
-        let alarms = raised.iter().filter_map(|raised| raised.name.parse().ok()).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = alarms;
+        let kinds = store::kinds(&mut db.read().await?).await?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = kinds;
         Ok(())
     }
 }

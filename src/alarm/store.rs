@@ -1,13 +1,17 @@
 //! The rows of alarms.
 
-use crate::alarm::Alarm;
+use serde_json::json;
+
+use super::{Alarm, Kind};
 use crate::db::{Result, Tx, sql};
 
 /// An alarm that is on.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Raised {
-    /// Which; a word of [`Alarm::as_str`], or one of a newer program.
-    pub name: String,
+    /// What makes it one: see [`Alarm::cause`].
+    pub cause: String,
+    /// Which; a word of [`Kind::as_str`], or one of a newer program.
+    pub kind: String,
     /// In words, for the log.
     pub detail: String,
     /// Since when; unix seconds.
@@ -18,20 +22,25 @@ pub struct Raised {
 ///
 /// # Errors
 /// The database did not answer; so with all functions here.
-pub async fn raise(tx: &mut Tx, alarm: Alarm, detail: &str, now: i64) -> Result<bool> {
+pub async fn raise(tx: &mut Tx, alarm: &Alarm, now: i64) -> Result<bool> {
+    let data = json!(alarm.facts).to_string();
     let new = tx
         .query(sql!(
-            "insert into alarms (name, detail, since, seen_at) values ($1, $2, $3, $3) on conflict (name) do nothing"
+            "insert into alarms (cause, kind, detail, data, since, seen_at) values ($1, $2, $3, $4, $5, $5)"
+            " on conflict (cause) do nothing"
         ))
-        .bind(alarm.as_str())
-        .bind(detail)
+        .bind(alarm.cause())
+        .bind(alarm.kind.as_str())
+        .bind(alarm.detail.as_str())
+        .bind(data.as_str())
         .bind(now)
         .run()
         .await?;
     if new == 0 {
-        tx.query(sql!("update alarms set detail = $2, seen_at = $3 where name = $1"))
-            .bind(alarm.as_str())
-            .bind(detail)
+        tx.query(sql!("update alarms set detail = $2, data = $3, seen_at = $4 where cause = $1"))
+            .bind(alarm.cause())
+            .bind(alarm.detail.as_str())
+            .bind(data.as_str())
             .bind(now)
             .run()
             .await?;
@@ -43,8 +52,8 @@ pub async fn raise(tx: &mut Tx, alarm: Alarm, detail: &str, now: i64) -> Result<
 ///
 /// # Errors
 /// See [`raise`].
-pub async fn clear(tx: &mut Tx, alarm: Alarm) -> Result<bool> {
-    let gone = tx.query(sql!("delete from alarms where name = $1")).bind(alarm.as_str()).run().await?;
+pub async fn clear(tx: &mut Tx, cause: &str) -> Result<bool> {
+    let gone = tx.query(sql!("delete from alarms where cause = $1")).bind(cause).run().await?;
     Ok(gone == 1)
 }
 
@@ -53,5 +62,25 @@ pub async fn clear(tx: &mut Tx, alarm: Alarm) -> Result<bool> {
 /// # Errors
 /// See [`raise`].
 pub async fn raised(tx: &mut Tx) -> Result<Vec<Raised>> {
-    tx.query(sql!("select name, detail, since from alarms order by since, name")).all().await
+    tx.query(sql!("select cause, kind, detail, since from alarms order by since, cause")).all().await
+}
+
+/// The kinds of the alarms that are on, the one that is on for longest first, without those of a newer program.
+///
+/// # Errors
+/// See [`raise`].
+pub async fn kinds(tx: &mut Tx) -> Result<Vec<Kind>> {
+    let rows: Vec<(String,)> =
+        tx.query(sql!("select kind from alarms group by kind order by min(since), kind")).all().await?;
+    Ok(rows.into_iter().filter_map(|(kind,)| kind.parse().ok()).collect())
+}
+
+/// The staff to tell where no address is named for it, twenty at most.
+///
+/// # Errors
+/// See [`raise`].
+pub async fn staff(tx: &mut Tx) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> =
+        tx.query(sql!("select id from users where staff order by created_at, id limit 20")).all().await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }

@@ -55,6 +55,7 @@ pub const ACTIONS: &[(&str, &str)] = &[
     ("events.replayed", "audit-events-replayed"),
     ("events.recovered", "audit-events-recovered"),
     ("webhook.endpoint_made", "audit-webhook-endpoint-made"),
+    ("webhook.secret_forgotten", "audit-webhook-secret-forgotten"),
     ("portal.configured", "audit-portal-configured"),
     ("alarm.raised", "audit-alarm-raised"),
     ("alarm.cleared", "audit-alarm-cleared"),

@@ -144,7 +144,9 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Understands the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(&cli.log, cli.command.log());
+    if let Err(error) = start_log(&cli.log, cli.command.log()) {
+        return fail(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -174,9 +176,16 @@ pub fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn start_log(args: &LogArgs, default: &str) {
-    let wanted = args.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(default));
+fn start_log(args: &LogArgs, default: &str) -> Result<(), Failure> {
+    let filter = match args.log.as_deref() {
+        // Set and empty is as good as not set.
+        None | Some("") => EnvFilter::new(default),
+        Some(wanted) => EnvFilter::try_new(wanted).map_err(|error| {
+            format!(
+                "LOG: {wanted:?} is no level (error, warn, info, debug, trace) and no list such as info,billing_portal=debug: {error}"
+            )
+        })?,
+    };
     // Whatever somebody logs some day, a card number does not get out.
     let to = || Clean(std::io::stderr());
     let text = match args.log_format {
@@ -189,4 +198,5 @@ fn start_log(args: &LogArgs, default: &str) {
     } else {
         builder.json().flatten_event(true).init();
     }
+    Ok(())
 }

@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::app::{self, App};
+use crate::audit::Actor;
 use crate::catalog::install;
 use crate::cli::{Failure, say};
 use crate::clock::{Clock, from_seconds};
@@ -29,6 +30,7 @@ use crate::config::{Config, WebhookSecrets};
 use crate::db::Db;
 use crate::id;
 use crate::mail;
+use crate::reconcile;
 use crate::sandbox::{self, Sandbox};
 use crate::stripe::{Stripe, StripeConfig};
 use crate::web::Site;
@@ -218,5 +220,9 @@ async fn play(app: &App, machine: &TimeMachine) -> Result<(), Failure> {
     install::run(&app.db, &app.clock, &app.stripe, &app.catalog, install::Wish::default()).await?;
     let cast = seeds::play(app, machine).await?;
     let _ = machine.cast.set(cast);
+    // What has drifted is found in the background, while somebody is still reading the address.
+    let mut tx = app.db.write().await?;
+    reconcile::work::begin(&mut tx, &app.clock, false, &Actor::Job("reconciliation"), None, None).await?;
+    tx.commit().await?;
     Ok(())
 }

@@ -9,17 +9,18 @@ use crate::catalog::setup::{self, Outcome};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::stripe::calls::account;
-use crate::stripe::snapshot::{Account, WebhookEndpoint};
-use crate::stripe::{API_VERSION, Budget, Error, Fetched, Stripe};
+use crate::stripe::snapshot::WebhookEndpoint;
+use crate::stripe::{API_VERSION, Budget, Error, Stripe};
 use crate::webhooks::{endpoint, secrets, store};
 
 /// What this module looks at, for saying that it could not.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "account",
     "clock",
     "webhook_endpoint",
     "webhook_events",
     "webhook_version",
+    "webhook_secret",
     "catalogue",
     "portal_configuration",
     "tax",
@@ -53,7 +54,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Check> {
     let mode = if patient.stripe.is_live() { "live" } else { "test" };
     let id = &account.value.id;
     let mut checks = vec![Check::good("key", format!("Stripe accepts the {mode} key of {id}"))];
-    checks.push(may_charge(&account, patient.stripe.is_live()));
+    checks.push(may_charge(account.value.charges_enabled, patient.stripe.is_live()));
     checks.push(skew(patient.clock.wall().as_second(), account.date.as_second()));
     checks.extend(webhooks(patient).await);
     checks.extend(catalogue(patient).await);
@@ -84,9 +85,9 @@ fn key_failed(error: &Error) -> Check {
     }
 }
 
-fn may_charge(account: &Fetched<Account>, live: bool) -> Check {
+fn may_charge(charges_enabled: bool, live: bool) -> Check {
     let fix = "Finish the activation of the account in Stripe's dashboard; until then no payment succeeds.";
-    match (account.value.charges_enabled, live) {
+    match (charges_enabled, live) {
         (true, _) => Check::good("account", "the account can take payments"),
         (false, true) => Check::failure("account", "the account cannot take payments yet", fix),
         (false, false) => {
@@ -106,7 +107,11 @@ fn refused(name: &'static str, error: &Error) -> Check {
 async fn webhooks(patient: &Patient<'_>) -> Vec<Check> {
     let there = match account::webhook_endpoints(patient.stripe, Budget::page()).await {
         Ok(there) => there.value,
-        Err(error) => return vec![refused("webhook_endpoint", &error)],
+        Err(error) => {
+            let skipped = ["webhook_events", "webhook_version", "webhook_secret"]
+                .map(|name| Check::skipped(name, "Stripe did not tell its endpoints"));
+            return std::iter::once(refused("webhook_endpoint", &error)).chain(skipped).collect();
+        }
     };
     let url = patient.public_url.join("/webhooks/stripe").map_or_else(|_| String::new(), String::from);
     let ours: Vec<_> = there.iter().filter(|endpoint| endpoint.url == url).collect();
@@ -208,7 +213,10 @@ async fn catalogue(patient: &Patient<'_>) -> Vec<Check> {
     let wish = setup::Wish { update: false, dry: true };
     let report = match setup::run(patient.stripe, patient.catalog, wish).await {
         Ok(report) => report,
-        Err(error) => return vec![refused("catalogue", &error)],
+        Err(error) => {
+            let skipped = Check::skipped("portal_configuration", "Stripe did not tell what it has");
+            return vec![refused("catalogue", &error), skipped];
+        }
     };
     let named = |outcome: Outcome| -> Vec<String> {
         let items = report
@@ -275,5 +283,18 @@ async fn tax(patient: &Patient<'_>) -> Check {
             "Finish it in the dashboard under Settings, Tax, or say automatic_tax = false in the catalogue.",
         ),
         Err(error) => refused(NAME, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn an_account_that_takes_no_payments_is_a_failure_in_live_mode_alone() {
+        let verdict = |charges_enabled: bool, live: bool| may_charge(charges_enabled, live).verdict;
+        let told = [verdict(true, true), verdict(false, true), verdict(false, false)];
+        assert_eq!(told, [Verdict::Good, Verdict::Failure, Verdict::Notice]);
     }
 }

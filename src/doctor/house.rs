@@ -158,7 +158,7 @@ async fn read_rows(db: &Db, live: bool) -> Result<Vec<Check>> {
         Check::good("events", "no event waits for somebody")
     });
     for raised in alarm::store::raised(&mut tx).await? {
-        let remedy = raised.name.parse::<alarm::Alarm>().map(|alarm| Language::En.word(alarm.remedy()));
+        let remedy = raised.kind.parse::<alarm::Kind>().map(|kind| Language::En.word(kind.remedy()));
         checks.push(Check::failure("alarm", raised.detail, remedy.unwrap_or_default()));
     }
     Ok(checks)
@@ -203,7 +203,7 @@ pub async fn post(mail: &mail::Settings, support_email: Option<&str>) -> Vec<Che
         Some(email) => Check::good("support_email", format!("alarms and questions go to {email}")),
         None => Check::warning(
             "support_email",
-            "nobody is mailed when something is wrong, and pages name no address for help",
+            "alarms go to each of the staff, and pages name no address for help",
             "Set SUPPORT_EMAIL.",
         ),
     };

@@ -187,21 +187,6 @@ pub struct Invitation {
     pub expires_at: i64,
 }
 
-/// The validation found what cannot wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alert {
-    /// The word of the check: `revenue`, `webhooks`, `duplicates`, `cards`.
-    pub check: String,
-    /// Money that differs.
-    pub amount: Option<Money>,
-    /// A share, in parts of a million.
-    pub ppm: Option<i64>,
-    /// Where it was found.
-    pub place: Option<String>,
-    /// Whom the operator has named for it; none: the user it is addressed to.
-    pub to: Option<String>,
-}
-
 /// A link that lets its bearer in once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -214,12 +199,17 @@ pub struct Link {
 /// Something is wrong with the portal and needs one of its staff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// The address that it goes to.
-    pub to: String,
-    /// Which: a word of [`crate::alarm::Alarm`].
-    pub name: String,
+    /// The address that the operator has named for it; none: the user it is addressed to.
+    pub to: Option<String>,
+    /// Which: a word of [`crate::alarm::Kind`].
+    #[serde(alias = "name", alias = "check")]
+    pub kind: String,
     /// Since when; unix seconds.
-    pub since: i64,
+    #[serde(default)]
+    pub since: Option<i64>,
+    /// Its figures.
+    #[serde(flatten)]
+    pub facts: crate::alarm::Facts,
 }
 
 /// The facts of a mail.
@@ -257,8 +247,6 @@ pub enum Letter {
     SecondSubscription(SecondSubscription),
     /// See [`UsageThreshold`].
     UsageThreshold(UsageThreshold),
-    /// See [`Alert`].
-    Alert(Alert),
     /// See [`Invitation`].
     Invitation(Invitation),
     /// A link to choose a new password.
@@ -310,7 +298,6 @@ letters!(
     PaymentsResumed,
     SecondSubscription,
     UsageThreshold,
-    Alert,
     Invitation,
     PasswordReset,
     SignInLink,
@@ -412,13 +399,6 @@ impl Letter {
                 hard: true,
                 resets_at: Some(days(9)),
             }),
-            Kind::Alert => Self::Alert(Alert {
-                check: "revenue".into(),
-                amount: Some(amount),
-                ppm: None,
-                place: None,
-                to: None,
-            }),
             Kind::Invitation => Self::Invitation(Invitation {
                 email: "ben@example.com".into(),
                 inviter: "Ana Ruiz".into(),
@@ -429,9 +409,10 @@ impl Letter {
             Kind::PasswordReset => Self::PasswordReset(link("/password/sample")),
             Kind::SignInLink => Self::SignInLink(link("/sign-in/link/sample")),
             Kind::Alarm => Self::Alarm(Alarm {
-                to: "support@example.com".into(),
-                name: crate::alarm::Alarm::WebhooksSilent.as_str().into(),
-                since: now,
+                to: Some("support@example.com".into()),
+                kind: crate::alarm::Kind::Revenue.as_str().into(),
+                since: Some(now),
+                facts: crate::alarm::Facts { amount: Some(amount), ..crate::alarm::Facts::default() },
             }),
         }
     }

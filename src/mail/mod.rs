@@ -53,8 +53,6 @@ pub enum Kind {
     SecondSubscription,
     /// A share of a limit is used up.
     UsageThreshold,
-    /// The validation found what cannot wait.
-    Alert,
     /// Somebody is asked to join a tenant.
     Invitation,
     /// A link to choose a new password.
@@ -67,7 +65,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of their life.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::Receipt,
         Self::PaymentFailed,
         Self::PaymentUrgent,
@@ -84,7 +82,6 @@ impl Kind {
         Self::PaymentsResumed,
         Self::SecondSubscription,
         Self::UsageThreshold,
-        Self::Alert,
         Self::Invitation,
         Self::PasswordReset,
         Self::SignInLink,
@@ -110,7 +107,6 @@ impl Kind {
             Self::PaymentsResumed => "payments_resumed",
             Self::SecondSubscription => "second_subscription",
             Self::UsageThreshold => "usage_threshold",
-            Self::Alert => "alert",
             Self::Invitation => "invitation",
             Self::PasswordReset => "password_reset",
             Self::SignInLink => "sign_in_link",
@@ -144,7 +140,6 @@ impl Kind {
             Self::PaymentsResumed => "mail-kind-payments-resumed",
             Self::SecondSubscription => "mail-kind-second-subscription",
             Self::UsageThreshold => "mail-kind-usage-threshold",
-            Self::Alert => "mail-kind-alert",
             Self::Invitation => "mail-kind-invitation",
             Self::PasswordReset => "mail-kind-password-reset",
             Self::SignInLink => "mail-kind-sign-in-link",

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 
 use super::Letter;
 use super::letter::{
-    self, Alert, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed,
-    SecondSubscription, TrialEnding, Unpaid, Upcoming, UsageThreshold,
+    self, Cancelled, ChangePlanned, Collection, PlanChanged, Receipt, Restored, Resumed, SecondSubscription,
+    TrialEnding, Unpaid, Upcoming, UsageThreshold,
 };
 use crate::catalog::policy::Catalog;
 use crate::clock::from_seconds;
@@ -156,7 +156,6 @@ impl Words<'_> {
             Letter::PaymentsResumed(collection) => self.payments_resumed(collection),
             Letter::SecondSubscription(second) => self.second_subscription(second),
             Letter::UsageThreshold(usage) => self.usage(usage),
-            Letter::Alert(alert) => self.alert(alert),
             Letter::Invitation(invitation) => {
                 let tenant = self.reader.tenant.clone().unwrap_or_default();
                 let args = [
@@ -449,35 +448,24 @@ impl Words<'_> {
         }
     }
 
-    fn alert(&self, alert: &Alert) -> Content {
-        let check = alert.check.parse::<crate::reconcile::checks::Check>();
-        let check = check.map_or_else(|_| alert.check.clone(), |check| self.word(check.key()));
-        let args = [("check", check)];
-        let mut facts = Vec::new();
-        facts.extend(alert.amount.map(|amount| (self.word("mail-alert-amount"), self.money(amount))));
-        let share = alert.ppm.map(|ppm| self.reader.language.percent(ppm / 100));
-        facts.extend(share.map(|share| (self.word("mail-alert-share"), share)));
-        facts.extend(alert.place.clone().map(|place| (self.word("mail-alert-place"), place)));
-        Content {
-            subject: self.text("mail-alert-subject", &args),
-            paragraphs: vec![self.text("mail-alert-text", &args)],
-            facts,
-            button: self.button("mail-alert-button", "/staff/validation"),
-            notes: Vec::new(),
-        }
-    }
-
     fn alarm(&self, alarm: &letter::Alarm) -> Content {
-        let known = alarm.name.parse::<crate::alarm::Alarm>().ok();
-        let what = known.map_or_else(|| alarm.name.clone(), |known| self.word(known.key()));
+        let known = alarm.kind.parse::<crate::alarm::Kind>().ok();
+        let what = known.map_or_else(|| alarm.kind.clone(), |known| self.word(known.key()));
         let mut paragraphs = vec![what.clone()];
         paragraphs.extend(known.map(|known| self.word(known.remedy())));
+        let language = self.reader.language;
+        let facts = [
+            ("mail-alarm-amount", alarm.facts.amount.map(|amount| self.money(amount))),
+            ("mail-alarm-share", alarm.facts.ppm.map(|ppm| language.percent(ppm / 100))),
+            ("mail-alarm-count", alarm.facts.count.map(|count| language.number(count))),
+            ("mail-alarm-place", alarm.facts.place.clone()),
+            ("mail-alarm-since", alarm.since.map(|since| self.date_time(since))),
+        ];
         Content {
             subject: self.text("mail-alarm-subject", &[("what", &what)]),
             paragraphs,
-            facts: vec![(self.word("mail-alarm-since"), self.date_time(alarm.since))],
-            button: self
-                .button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Alarm::page)),
+            facts: facts.into_iter().filter_map(|(key, value)| Some((self.word(key), value?))).collect(),
+            button: self.button("mail-alarm-button", known.map_or("/staff/events", crate::alarm::Kind::page)),
             notes: vec![self.word("mail-alarm-once")],
         }
     }

@@ -300,8 +300,7 @@ pub async fn reader(tx: &mut Tx, mail: &Claimed, letter: &Letter) -> Result<(Rea
     };
     let invited = match letter {
         Letter::Invitation(invitation) => Some(invitation.email.clone()),
-        Letter::Alert(alert) => alert.to.clone(),
-        Letter::Alarm(alarm) => Some(alarm.to.clone()),
+        Letter::Alarm(alarm) => alarm.to.clone(),
         _ => None,
     };
     Ok((reader, invited.or(row.email).or(row.tenant_email)))
@@ -379,25 +378,34 @@ macro_rules! columns {
     };
 }
 
+macro_rules! filtered {
+    () => {
+        "($1 = '' or m.kind = $1) and ($2 = '' or m.state = $2)\
+         and (m.created_at < $4 or (m.created_at = $4 and m.id < $5)) order by m.created_at desc, m.id desc limit $6"
+    };
+}
+
 /// Mails, the newest first, those after `filter.after`.
 ///
 /// # Errors
 /// See [`stage`].
 pub async fn list(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<MailRow>> {
     let (at, id) = filter.after.clone().unwrap_or((i64::MAX, String::new()));
-    tx.query(sql!(
-        columns!()
-        "where ($1 = '' or m.kind = $1) and ($2 = '' or m.state = $2) and ($3 = '' or m.tenant_id = $3)"
-        " and (m.created_at < $4 or (m.created_at = $4 and m.id < $5)) order by m.created_at desc, m.id desc limit $6"
-    ))
-    .bind(filter.kind.map_or("", Kind::as_str))
-    .bind(filter.state.map_or("", State::as_str))
-    .bind(filter.tenant.as_deref().unwrap_or_default())
-    .bind(at)
-    .bind(id)
-    .bind(limit)
-    .all()
-    .await
+    // Of one tenant by its own index; of all by the time.
+    let query = if filter.tenant.is_some() {
+        tx.query(sql!(columns!() "where m.tenant_id = $3 and " filtered!()))
+    } else {
+        tx.query(sql!(columns!() "where $3 = '' and " filtered!()))
+    };
+    query
+        .bind(filter.kind.map_or("", Kind::as_str))
+        .bind(filter.state.map_or("", State::as_str))
+        .bind(filter.tenant.as_deref().unwrap_or_default())
+        .bind(at)
+        .bind(id)
+        .bind(limit)
+        .all()
+        .await
 }
 
 /// One mail.

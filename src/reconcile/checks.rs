@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Unknown, words};
+use crate::alarm::{self, Alarm};
 use crate::money::{Currency, Money};
 
 /// The days that a report looks back on.
@@ -304,44 +305,46 @@ fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Something that somebody has to know at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alarm {
-    /// What makes it one: told once until it was well in between.
-    pub cause: String,
-    /// Of which check.
-    pub check: Check,
-    /// Money that differs.
-    pub amount: Option<Money>,
-    /// A share.
-    pub ppm: Option<i64>,
-    /// Where.
-    pub place: Option<String>,
-}
+/// The alarms that the report decides about.
+pub const ALARMS: [alarm::Kind; 4] =
+    [alarm::Kind::Revenue, alarm::Kind::Webhooks, alarm::Kind::Duplicates, alarm::Kind::Cards];
 
 /// What somebody has to know at once.
 pub fn alarms(facts: &Facts) -> Vec<Alarm> {
-    let alarm = |cause: String, check| Alarm { cause, check, amount: None, ppm: None, place: None };
+    let alarm =
+        |kind, about: &str, detail: String, facts| Alarm { kind, about: about.to_owned(), detail, facts };
+    let at = |place: String| alarm::Facts { place: Some(place), ..alarm::Facts::default() };
     let mut all = Vec::new();
     for (currency, apart) in facts.compared.iter().flat_map(|compared| &compared.apart) {
         if *apart > ALARMING_AMOUNT {
-            let amount = Some(Money::new(*apart, *currency));
-            all.push(Alarm { amount, ..alarm(format!("revenue:{}", currency.code()), Check::Revenue) });
+            let amount = Money::new(*apart, *currency);
+            let detail = format!(
+                "what was paid differs from Stripe's figures by {} {}",
+                amount.decimal(),
+                currency.code()
+            );
+            let facts = alarm::Facts { amount: Some(amount), ..alarm::Facts::default() };
+            all.push(alarm(alarm::Kind::Revenue, currency.code(), detail, facts));
         }
     }
     let lost = ppm(facts.webhooks.1, facts.webhooks.0);
     if lost > ALARMING_WEBHOOKS {
-        all.push(Alarm { ppm: Some(lost), ..alarm("webhooks".to_owned(), Check::Webhooks) });
+        let detail = format!("{lost} of a million events were not delivered or not carried out");
+        let facts = alarm::Facts { ppm: Some(lost), ..alarm::Facts::default() };
+        all.push(alarm(alarm::Kind::Webhooks, "", detail, facts));
     }
     for (one, other) in &facts.duplicates {
-        let place = Some(format!("{one}, {other}"));
-        all.push(Alarm { place, ..alarm(format!("duplicates:{one}:{other}"), Check::Duplicates) });
+        let detail = format!("the charges {one} and {other} took one payment twice");
+        let place = at(format!("{one}, {other}"));
+        all.push(alarm(alarm::Kind::Duplicates, &format!("{one}:{other}"), detail, place));
     }
     for place in &facts.cards {
-        all.push(Alarm { place: Some(place.clone()), ..alarm(format!("cards:{place}"), Check::Cards) });
+        let detail = format!("a card number stands in {place}");
+        all.push(alarm(alarm::Kind::Cards, place, detail, at(place.clone())));
     }
     if facts.log_lines > 0 {
-        all.push(Alarm { place: Some("log".to_owned()), ..alarm("cards:log".to_owned(), Check::Cards) });
+        let detail = format!("a card number was taken out of {} lines of the log", facts.log_lines);
+        all.push(alarm(alarm::Kind::Cards, "log", detail, at("log".to_owned())));
     }
     all
 }
@@ -422,7 +425,7 @@ mod tests {
     fn an_alarm_is_for_what_cannot_wait() {
         assert_eq!(alarms(&compared(1, ALARMING_AMOUNT, 9)), []);
         assert_eq!(
-            alarms(&compared(1, ALARMING_AMOUNT + 1, 0))[0].amount,
+            alarms(&compared(1, ALARMING_AMOUNT + 1, 0))[0].facts.amount,
             Some(Money::new(10_001, Currency::EUR))
         );
         let mut facts = Facts { webhooks: (100, 1), ..Facts::default() };
@@ -431,7 +434,7 @@ mod tests {
         facts.duplicates = vec![("ch_1".into(), "ch_2".into())];
         facts.cards = vec!["mails.data mail_1".into()];
         facts.log_lines = 1;
-        let causes: Vec<_> = alarms(&facts).into_iter().map(|one| one.cause).collect();
+        let causes: Vec<_> = alarms(&facts).into_iter().map(|one| one.cause()).collect();
         assert_eq!(causes, ["webhooks", "duplicates:ch_1:ch_2", "cards:mails.data mail_1", "cards:log"]);
     }
 }

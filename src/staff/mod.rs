@@ -14,7 +14,9 @@
 //! of a Postgres cluster behind one another. A page reads totals and what is still to be added in one statement, and so is
 //! right at every moment.
 
+pub mod chart;
 pub mod figures;
+pub mod health;
 pub mod mrr;
 pub mod store;
 pub mod timeline;

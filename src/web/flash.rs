@@ -41,27 +41,34 @@ impl Tone {
 pub struct Flash {
     tone: Tone,
     key: String,
+    count: Option<u64>,
 }
 
 impl Flash {
     /// It worked. `key` names a text without variables.
     pub fn success(key: &'static str) -> Self {
-        Self { tone: Tone::Success, key: key.to_owned() }
+        Self { tone: Tone::Success, key: key.to_owned(), count: None }
     }
 
     /// Good to know.
     pub fn info(key: &'static str) -> Self {
-        Self { tone: Tone::Info, key: key.to_owned() }
+        Self { tone: Tone::Info, key: key.to_owned(), count: None }
     }
 
     /// Something to look at.
     pub fn warning(key: &'static str) -> Self {
-        Self { tone: Tone::Warning, key: key.to_owned() }
+        Self { tone: Tone::Warning, key: key.to_owned(), count: None }
     }
 
     /// It did not work.
     pub fn danger(key: &'static str) -> Self {
-        Self { tone: Tone::Danger, key: key.to_owned() }
+        Self { tone: Tone::Danger, key: key.to_owned(), count: None }
+    }
+
+    /// With a number: `key` names a text whose one variable is `count`.
+    #[must_use]
+    pub fn count(self, count: u64) -> Self {
+        Self { count: Some(count), ..self }
     }
 
     /// How it is meant.
@@ -74,15 +81,28 @@ impl Flash {
         &self.key
     }
 
-    pub(super) fn to_cookie(&self) -> String {
-        format!("{}.{}", self.tone.name(), self.key)
+    /// Its text.
+    pub fn words(&self, language: Language) -> String {
+        match self.count {
+            Some(count) => language.text(&self.key, &[("count", i64::try_from(count).unwrap_or(i64::MAX))]),
+            None => language.word(&self.key),
+        }
     }
 
-    /// Only known tones and known keys come back out of a cookie.
+    pub(super) fn to_cookie(&self) -> String {
+        let count = self.count.map(|count| format!(".{count}")).unwrap_or_default();
+        format!("{}.{}{count}", self.tone.name(), self.key)
+    }
+
+    /// Only known tones, known keys and numbers come back out of a cookie.
     pub(super) fn from_cookie(value: &str) -> Option<Self> {
-        let (tone, key) = value.split_once('.')?;
+        let (tone, rest) = value.split_once('.')?;
+        let (key, count) = match rest.split_once('.') {
+            Some((key, count)) => (key, Some(count.parse().ok()?)),
+            None => (rest, None),
+        };
         let tone = Tone::ALL.into_iter().find(|known| known.name() == tone)?;
-        Language::En.has(key).then(|| Self { tone, key: key.to_owned() })
+        Language::En.has(key).then(|| Self { tone, key: key.to_owned(), count })
     }
 }
 
@@ -97,8 +117,18 @@ mod tests {
     #[test]
     fn only_known_messages_come_back_from_a_cookie() {
         let flash = Flash::success("i18n-today");
-        assert_eq!(Flash::from_cookie(&flash.to_cookie()), Some(flash));
-        for bad in ["", "success", "success.", "success.<b>you won</b>", "loud.i18n-today"] {
+        assert_eq!(Flash::from_cookie(&flash.to_cookie()), Some(flash.clone()));
+        let counted = flash.count(12);
+        assert_eq!(Flash::from_cookie(&counted.to_cookie()), Some(counted));
+        for bad in [
+            "success.i18n-today.",
+            "success.i18n-today.<b>",
+            "",
+            "success",
+            "success.",
+            "success.<b>you won</b>",
+            "loud.i18n-today",
+        ] {
             assert_eq!(Flash::from_cookie(bad), None, "{bad}");
         }
     }

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::{ActingFor, Flash, Notice, Person, Site, Visit, assets, visit};
-use crate::alarm::Alarm;
+use crate::alarm;
 use crate::error::{Error, FieldError, Result};
 use crate::i18n::{Arg, Language, Plain, Value};
 use crate::money::Money;
@@ -216,7 +216,7 @@ impl Page {
     }
 
     /// What every page of staff must tell, to staff.
-    pub fn alarms(&self) -> Vec<Alarm> {
+    pub fn alarms(&self) -> Vec<alarm::Kind> {
         let is_theirs = self.person().is_some_and(|person| person.staff) && self.is_at("/staff");
         if is_theirs { self.site().board.alarms() } else { Vec::new() }
     }

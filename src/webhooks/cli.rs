@@ -3,9 +3,13 @@
 use std::io::Write as _;
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
-use super::{store, work};
+use super::{Filter, State, readable, store, work};
 use crate::audit::{self, Actor, Entry};
 use crate::cli::Format;
 use crate::clock::Clock;
@@ -17,12 +21,21 @@ use crate::stripe::{Budget, Stripe};
 pub enum Event {
     /// List events, the latest first
     List {
-        /// Only those that stand so: pending, waiting, done, `not_needed`, parked
-        #[arg(long)]
-        state: Option<String>,
-        /// Only those of this customer (`cus_…`)
+        /// Only those that stand so
+        #[arg(long, value_parser = states())]
+        state: Option<State>,
+        /// Only those of this type, such as invoice.paid
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Only those of this customer (`cus_…`) or tenant (`ten_…`)
         #[arg(long)]
         customer: Option<String>,
+        /// Only those that came from this time or day (UTC) on: 2026-11-25 or 2026-11-25T08:00:00Z
+        #[arg(long, value_parser = since)]
+        since: Option<Timestamp>,
+        /// Only those that came before this time, or until the end of this day (UTC)
+        #[arg(long, value_parser = until)]
+        until: Option<Timestamp>,
         /// How many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
@@ -30,7 +43,7 @@ pub enum Event {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Show one event with what was sent
+    /// Show one event with what was sent, without secrets
     Show {
         /// Stripe's id (`evt_…`)
         id: String,
@@ -82,8 +95,16 @@ impl Event {
     /// See [`Failure`].
     pub async fn run(self, db: &Db, clock: &Clock, stripe: Option<&Stripe>) -> Result<(), Failure> {
         let text = match self {
-            Self::List { state, customer, limit, format } => {
-                list(db, state.as_deref(), customer.as_deref(), limit, format).await?
+            Self::List { state, kind, customer, since, until, limit, format } => {
+                let filter = Filter {
+                    kind: kind.unwrap_or_default(),
+                    state,
+                    whose: customer.unwrap_or_default(),
+                    from: since.map(Timestamp::as_second),
+                    until: until.map(Timestamp::as_second),
+                    after: None,
+                };
+                list(db, &filter, limit, format).await?
             }
             Self::Show { id } => show(db, &id).await?,
             Self::Replay { id } => replay(db, clock, id.as_deref()).await?,
@@ -94,18 +115,37 @@ impl Event {
     }
 }
 
-/// The latest events.
+fn states() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|word| word.parse::<State>())
+}
+
+/// The beginning of a day, or a time.
+fn since(words: &str) -> Result<Timestamp, String> {
+    moment(words, 0)
+}
+
+/// The end of a day, or a time.
+fn until(words: &str) -> Result<Timestamp, String> {
+    moment(words, 1)
+}
+
+/// A time, or so many days after the beginning of a day, UTC.
+fn moment(words: &str, days: i64) -> Result<Timestamp, String> {
+    if let Ok(at) = words.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let day = words.parse::<Date>().and_then(|day| day.checked_add(days.days()));
+    day.and_then(|day| day.to_zoned(TimeZone::UTC))
+        .map(|day| day.timestamp())
+        .map_err(|_| "say a day (2026-11-25) or a time (2026-11-25T08:00:00Z)".to_owned())
+}
+
+/// The latest events of a filter.
 ///
 /// # Errors
 /// The database did not answer.
-pub async fn list(
-    db: &Db,
-    state: Option<&str>,
-    customer: Option<&str>,
-    limit: i64,
-    format: Format,
-) -> Result<String, Failure> {
-    let events = store::list(&mut db.read().await?, state, customer, limit).await?;
+pub async fn list(db: &Db, filter: &Filter, limit: i64, format: Format) -> Result<String, Failure> {
+    let events = store::page(&mut db.read().await?, filter, limit).await?;
     if format == Format::Json {
         return Ok(json!({ "data": events.iter().map(store::Summary::json).collect::<Vec<_>>() }).to_string());
     }
@@ -124,7 +164,7 @@ pub async fn list(
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// One event as JSON, its payload too.
+/// One event as JSON, its payload too, as staff's pages show it.
 ///
 /// # Errors
 /// There is no such event, or the database did not answer.
@@ -132,8 +172,8 @@ pub async fn show(db: &Db, id: &str) -> Result<String, Failure> {
     let mut tx = db.read().await?;
     let event = store::one(&mut tx, id).await?.ok_or_else(|| Failure::NoSuchEvent(id.to_owned()))?;
     let mut shown = event.summary.json();
-    shown["payload"] = serde_json::from_str(&event.payload).unwrap_or(Value::String(event.payload));
-    shown["conflict"] = json!(event.conflict);
+    shown["payload"] = readable::clean(&event.payload);
+    shown["conflict"] = json!(event.conflict.as_deref().map(readable::clean));
     Ok(format!("{shown:#}"))
 }
 
@@ -201,4 +241,26 @@ pub async fn stats(db: &Db, clock: &Clock, format: Format) -> Result<String, Fai
     lines.push(format!("{:<12} {:>8}", "conflicts", stats.conflicts));
     lines.extend(age.map(|age| format!("the oldest that waits for work came {age} seconds ago")));
     Ok(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_counts_whole_and_a_time_is_taken_as_it_is() {
+        let said =
+            |words: &str| (since(words).map(|at| at.to_string()), until(words).map(|at| at.to_string()));
+        let (from, to) = said("2026-11-25");
+        assert_eq!(
+            (from.as_deref(), to.as_deref()),
+            (Ok("2026-11-25T00:00:00Z"), Ok("2026-11-26T00:00:00Z"))
+        );
+        let (from, to) = said("2026-11-25T08:00:00Z");
+        assert_eq!(
+            (from.as_deref(), to.as_deref()),
+            (Ok("2026-11-25T08:00:00Z"), Ok("2026-11-25T08:00:00Z"))
+        );
+        assert!(since("yesterday").is_err());
+    }
 }

@@ -1,6 +1,6 @@
 //! Whether Stripe's events arrive: decided from what Stripe says of the endpoint and of its newest events.
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, Kind};
 
 /// How long an event may be on its way, in seconds, before its absence means something. A delivery takes seconds; one that
 /// failed is tried again within minutes.
@@ -19,24 +19,25 @@ pub struct Facts {
 }
 
 /// The alarms that this module decides about.
-pub const OF: [Alarm; 3] = [Alarm::WebhooksSilent, Alarm::WebhooksDisabled, Alarm::WebhooksMissing];
+pub const OF: [Kind; 3] = [Kind::WebhooksSilent, Kind::WebhooksDisabled, Kind::WebhooksMissing];
 
-/// What is wrong, each with words for the log.
-pub fn alarms(facts: &Facts) -> Vec<(Alarm, String)> {
+/// What is wrong.
+pub fn alarms(facts: &Facts) -> Vec<Alarm> {
     let mut on = Vec::new();
     match &facts.endpoint {
         Some((id, false)) => {
-            on.push((Alarm::WebhooksDisabled, format!("the webhook endpoint {id} is disabled in Stripe")));
+            let words = format!("the webhook endpoint {id} is disabled in Stripe");
+            on.push(Alarm::new(Kind::WebhooksDisabled, words));
         }
         None if facts.was_made => {
             let words = "the webhook endpoint that setup made is gone from Stripe";
-            on.push((Alarm::WebhooksMissing, words.to_owned()));
+            on.push(Alarm::new(Kind::WebhooksMissing, words));
         }
         _ => {}
     }
     if let Some((id, at)) = &facts.missed {
         let words = format!("Stripe has {id}, made at {at} (unix seconds), and did not deliver it");
-        on.push((Alarm::WebhooksSilent, words));
+        on.push(Alarm::new(Kind::WebhooksSilent, words));
     }
     on
 }
@@ -45,8 +46,8 @@ pub fn alarms(facts: &Facts) -> Vec<(Alarm, String)> {
 mod tests {
     use super::*;
 
-    fn on(facts: &Facts) -> Vec<Alarm> {
-        alarms(facts).into_iter().map(|(alarm, _)| alarm).collect()
+    fn on(facts: &Facts) -> Vec<Kind> {
+        alarms(facts).into_iter().map(|alarm| alarm.kind).collect()
     }
 
     #[test]
@@ -59,8 +60,8 @@ mod tests {
     #[test]
     fn an_endpoint_that_is_off_or_gone_and_events_that_did_not_come_are_alarms() {
         let off = Facts { endpoint: Some(("we_1".into(), false)), was_made: true, missed: None };
-        assert_eq!(on(&off), [Alarm::WebhooksDisabled]);
+        assert_eq!(on(&off), [Kind::WebhooksDisabled]);
         let gone = Facts { was_made: true, missed: Some(("evt_1".into(), 5)), ..Facts::default() };
-        assert_eq!(on(&gone), [Alarm::WebhooksMissing, Alarm::WebhooksSilent]);
+        assert_eq!(on(&gone), [Kind::WebhooksMissing, Kind::WebhooksSilent]);
     }
 }

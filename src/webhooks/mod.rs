@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod endpoint;
 pub mod health;
+pub mod readable;
 pub mod secrets;
 pub mod store;
 pub mod web;

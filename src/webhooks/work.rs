@@ -7,7 +7,7 @@
 mod plan;
 mod recover;
 
-pub use recover::{recover, take_in};
+pub use recover::{AT_FIRST, EVERY, recover, take_in};
 
 use tokio::task::JoinSet;
 

@@ -26,8 +26,28 @@ const ROUNDS: usize = 20;
 
 /// Pages of a tenant.
 const PAGES: [&str; 5] = ["/", "/plans", "/usage", "/invoices", "/invoices?status=open"];
-/// Pages of the staff.
-const STAFF_PAGES: [&str; 3] = ["/staff/dunning", "/staff/mails", "/staff/audit"];
+/// Pages of the staff; `{}` stands for the id of each of the tenants that are looked at, in turn.
+const STAFF_PAGES: [&str; 19] = [
+    "/staff",
+    "/staff/health.csv",
+    "/staff/tenants",
+    "/staff/tenants?q=Company%2099",
+    "/staff/tenants?status=active",
+    "/staff/tenants/{}",
+    "/staff/tenants/{}/timeline",
+    "/staff/tenants/{}/timeline?kind=event",
+    "/staff/events",
+    "/staff/events?state=parked",
+    "/staff/events?state=parked&type=invoice.paid",
+    "/staff/events?type=invoice.paid",
+    "/staff/events?whose={}",
+    "/staff/events?from=2026-11-20&to=2026-11-21",
+    "/staff/reconciliation",
+    "/staff/validation",
+    "/staff/dunning",
+    "/staff/mails",
+    "/staff/audit",
+];
 
 /// Fills both, and reports the 95th percentile of each page.
 pub(crate) async fn run(folder: &Path) {
@@ -60,6 +80,8 @@ struct Portal {
     client: Web,
     owners: Vec<String>,
     staff: Vec<String>,
+    /// The tenants that are looked at.
+    tenants: Vec<String>,
 }
 
 impl Portal {
@@ -72,14 +94,17 @@ impl Portal {
             owners.push(owner(&app, number * (tenants / LOOKED_AT)).await);
         }
         let staff = vec![staff(&app).await];
-        Self { at, client, owners, staff }
+        let looked_at = (0..LOOKED_AT).map(|number| id_of(number * (tenants / LOOKED_AT))).collect();
+        Self { at, client, owners, staff, tenants: looked_at }
     }
 
     /// How long each answer took, in the order of their lengths.
     async fn times(&self, page: &str, cookies: &[String]) -> Vec<Duration> {
         let mut times = Vec::new();
+        let mut tenants = self.tenants.iter().cycle();
         for _ in 0..(ROUNDS * self.owners.len()).div_ceil(cookies.len()) {
             for cookie in cookies {
+                let page = page.replace("{}", tenants.next().unwrap());
                 let request = Request::get(format!("{}{page}", self.at))
                     .header(header::COOKIE, cookie)
                     .body(Full::<Bytes>::default())
@@ -105,11 +130,15 @@ async fn compare(page: &str, small: &Portal, large: &Portal, who: impl Fn(&Porta
     };
     let (few, many) = (p95(small).await, p95(large).await);
     println!(
-        "SQLite: {page:<26} p95 {many:>6.2} ms with {} tenants   {few:>6.2} ms with {}   ratio {:.2}",
+        "SQLite: {page:<44} p95 {many:>6.2} ms with {} tenants   {few:>6.2} ms with {}   ratio {:.2}",
         SIZES[1],
         SIZES[0],
         many / few
     );
+}
+
+fn id_of(number: u64) -> String {
+    format!("ten_scale{number:08}")
 }
 
 async fn owner(app: &App, number: u64) -> String {
@@ -117,7 +146,7 @@ async fn owner(app: &App, number: u64) -> String {
     let mut tx = app.db.write().await.unwrap();
     let user = NewUser::new(format!("owner{number}@scale.example").parse().unwrap(), "Owner").unwrap();
     let user = auth::store::create(&mut tx, &user, now).await.unwrap().unwrap();
-    let tenant = format!("ten_scale{number:08}").parse().unwrap();
+    let tenant = id_of(number).parse().unwrap();
     auth::store::join(&mut tx, &tenant, &user.id, Role::Owner, now).await.unwrap();
     tx.commit().await.unwrap();
     cookie_of(app, &user).await
@@ -136,7 +165,8 @@ async fn staff(app: &App) -> String {
     cookie_of(app, &user).await
 }
 
-/// Tenants with a customer, a subscription, invoices and counted use each: rows, not histories.
+/// Tenants with a customer, a subscription, invoices, a charge, counted use, events and entries of the audit each, and the figures
+/// that follow from them: rows, not histories.
 async fn fill(db: &Db, tenants: u64) {
     let last = tenants - 1;
     let each = format!("with recursive n(i) as (select 0 union all select i + 1 from n where i < {last}) ");
@@ -173,9 +203,44 @@ async fn fill(db: &Db, tenants: u64) {
             INVOICES - 1
         ),
     ];
-    for statement in statements {
+    for statement in statements.into_iter().chain(told(&each, tenants)) {
         let mut tx = db.write().await.unwrap();
         tx.query_built(statement).run().await.unwrap();
         tx.commit().await.unwrap();
     }
+}
+
+/// What was told of the tenants: charges, events, entries of the audit, changes of revenue and the figures of all of them.
+fn told(each: &str, tenants: u64) -> Vec<String> {
+    let event = |id: &str, kind: &str, state: &str, second: u64| {
+        format!(
+            "insert into webhook_events (id, type, livemode, created_at, object_id, customer_id, payload, payload_hash, state, due_at,\
+             received_at, processed_at) {each} select printf('evt_{id}_%08d', i), '{kind}', false, 1795000000 + i / 4, printf('in_%08d_00', i),\
+             printf('cus_%08d', i), '{{\"id\":\"' || hex(zeroblob(600)) || '\"}}', 'hash', {state}, 1795000000 + i / 4,\
+             1795000000 + i / 4 + {second}, 1795000001 + i / 4 from n"
+        )
+    };
+    vec![
+        format!(
+            "insert into charges (id, tenant_id, customer_id, payment_intent_id, amount, currency, status, created_at, seen_at) {each}\
+             select printf('ch_%08d', i), printf('ten_scale%08d', i), printf('cus_%08d', i), printf('pi_%08d', i), 9900, 'eur',\
+             case when i % 40 = 0 then 'failed' else 'succeeded' end, 1795000000 + i / 4, 1 from n"
+        ),
+        event("paid", "invoice.paid", "case when i % 20000 = 7 then 'parked' else 'done' end", 1),
+        event("made", "customer.subscription.created", "'done'", 2),
+        format!(
+            "insert into audit_entries (id, at, actor_kind, actor_id, action, tenant_id, object_id) {each}\
+             select printf('aud_%08d', i), 1795000000 + i / 4, 'stripe', printf('evt_made_%08d', i), 'subscription.created',\
+             printf('ten_scale%08d', i), printf('sub_%08d', i) from n"
+        ),
+        format!(
+            "insert into mrr_changes (subscription_id, seq, tenant_id, currency, kind, at, delta, total) {each}\
+             select printf('sub_%08d', i), 1, printf('ten_scale%08d', i), 'eur', 'new', 1795000000 + i / 4, 118800, 118800 from n"
+        ),
+        format!(
+            "insert into figures (month, figure, label, currency, count, amount) values\
+             (0, 'subscriptions', 'active', '', {tenants}, 0), (24322, 'mrr', 'new', 'eur', {tenants}, {tenants} * 118800),\
+             (24322, 'charges', 'succeeded', 'eur', {tenants}, {tenants} * 9900), (24322, 'charges', 'failed', 'eur', 3, 29700)"
+        ),
+    ]
 }

@@ -313,6 +313,7 @@ async function staffAtWork(visit) {
     await page.goto(`${demoUrl}${to}`);
     await visit.examine(`staff: ${to}`);
   }
+  await staffLooksAtWhatDrifted(visit);
   await page.goto(`${demoUrl}/staff/tenants?q=birch`);
   await visit.examine('staff: tenants found');
   await page.locator('#tenants tbody th a').first().click();
@@ -330,6 +331,31 @@ async function staffAtWork(visit) {
   await page.locator('.acting form button').click();
   await page.waitForURL((url) => url.pathname.startsWith('/staff/tenants/'));
   assert.equal(await page.locator('.acting').count(), 0);
+}
+
+/** The demo holds itself against Stripe when it has begun: the run, a finding with its repair, the report that rests on it. */
+async function staffLooksAtWhatDrifted(visit) {
+  const { page } = visit;
+  await page.goto(`${demoUrl}/staff/reconciliation`);
+  await page.locator('table tbody th a').first().click();
+  await page.waitForURL((url) => url.pathname.startsWith('/staff/reconciliation/'));
+  const finding = page.locator('a[href^="/staff/reconciliation/findings/"]').first();
+  for (let again = 0; again < 60 && (await finding.count()) === 0; again += 1) {
+    await page.waitForTimeout(1_000);
+    await page.reload();
+  }
+  await visit.examine('staff: a run with findings');
+  await finding.click();
+  await page.waitForURL((url) => url.pathname.startsWith('/staff/reconciliation/findings/'));
+  await visit.examine('staff: a finding');
+  const report = page.locator('a[href$="/report.json"]');
+  for (let again = 0; again < 60; again += 1) {
+    await page.goto(`${demoUrl}/staff/validation`);
+    if ((await report.count()) > 0) break;
+    await page.waitForTimeout(1_000);
+  }
+  assert.ok((await report.count()) > 0, 'the run ends with a validation report');
+  await visit.examine('staff: a validation report');
 }
 
 /** What staff see of Stripe's events: the inbox, a filter, one event, the replay of it. */

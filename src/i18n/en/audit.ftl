@@ -86,6 +86,7 @@ audit-event-replayed = An event replayed
 audit-events-replayed = Events of a filter replayed
 audit-events-recovered = Missing events fetched
 audit-webhook-endpoint-made = Webhook endpoint made
+audit-webhook-secret-forgotten = Replaced webhook secret forgotten
 audit-portal-configured = Customer portal configured
 audit-alarm-raised = Alarm raised
 audit-alarm-cleared = Alarm over

@@ -1,7 +1,7 @@
 events-title = Events
 events-lead = What Stripe told the portal, and what became of it. Each event is stored before it is acknowledged and worked on afterwards.
 events-recover = Fetch missing events from Stripe
-events-recovered = Missing events were fetched from Stripe and are being worked on.
+events-recovered = Missing events were fetched from Stripe and are being worked on: { $count }.
 events-none-missing = Stripe knows of no event that is missing here.
 events-parked = { $count ->
     [one] One event is parked: it failed too often and waits for you.
@@ -34,7 +34,11 @@ events-replay-title = Work on all of these again
 events-replay-text = Works again on the events of this filter, the latest { $most } at most. That is safe: what is done already stays as it is, and no mail goes out twice.
 events-replay-all = Replay this filter
 events-replay-needs-filter = Choose a filter first: everything at once is not replayed.
-events-replayed-all = The events of this filter are being worked on again.
+events-replayed-all = { $count ->
+    [one] The one event of this filter is being worked on again.
+   *[other] { $count } events of this filter are being worked on again.
+}
+events-replayed-more = { $count } events are being worked on again, the latest of this filter. There are more: replay it again for the next ones.
 events-replayed-none = Nothing of this filter can be worked on again.
 events-back = All events
 events-id = Id

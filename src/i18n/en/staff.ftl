@@ -17,6 +17,38 @@ staff-events-parked = Failed for good
 staff-events-rate = Processed
 staff-events-rate-of = of the latest thousand
 staff-events-none = No event has come in yet. Run “setup” to make the webhook endpoint, and “doctor” to check it.
+staff-events-quiet = Quiet for a day
+staff-events-alarm = Alarm
+staff-events-delivered = Delivered by Stripe
+staff-events-strays = Of customers that are not ours yet
+staff-events-failures = Failures by type
+staff-age-now = just now
+staff-age-minutes = { $count ->
+    [one] a minute ago
+   *[other] { $count } minutes ago
+  }
+staff-age-hours = { $count ->
+    [one] an hour ago
+   *[other] { $count } hours ago
+  }
+staff-age-days = { $count ->
+    [one] a day ago
+   *[other] { $count } days ago
+  }
+staff-movements-title = Movements by month, { $currency }
+staff-movements-summary = In all, { $one } a month was gained and { $other } was lost.
+staff-gained = Gained
+staff-lost = Lost
+staff-payments-title = Payments by month, { $currency }
+staff-payments-summary = In all, payments of { $one } came in and payments of { $other } failed.
+staff-recovered-title = Recovered payments and refunds by month, { $currency }
+staff-recovered-summary = In all, { $one } came in after a failed payment and { $other } was refunded.
+staff-payments-caption = Payments by month, { $currency }
+staff-see-events = Events
+staff-see-mails = E-mails
+staff-see-audit = Audit
+staff-see = More about this tenant
+staff-findings = Findings of the latest comparison with Stripe
 staff-empty-title = No revenue yet
 staff-empty-text = Figures appear with the first subscription or payment. They begin on the day this portal began to keep them.
 staff-mrr = Monthly recurring revenue (MRR)

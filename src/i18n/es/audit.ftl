@@ -86,6 +86,7 @@ audit-event-replayed = Un evento repetido
 audit-events-replayed = Eventos de un filtro repetidos
 audit-events-recovered = Eventos que faltaban traídos
 audit-webhook-endpoint-made = Punto de recepción de webhooks creado
+audit-webhook-secret-forgotten = Secreto de webhook sustituido eliminado
 audit-portal-configured = Portal de clientes configurado
 audit-alarm-raised = Aviso activado
 audit-alarm-cleared = Aviso terminado

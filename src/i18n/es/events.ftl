@@ -1,7 +1,7 @@
 events-title = Eventos
 events-lead = Lo que Stripe ha contado al portal y qué ha sido de ello. Cada evento se guarda antes de confirmarlo y se trabaja después.
 events-recover = Traer de Stripe los eventos que faltan
-events-recovered = Se han traído de Stripe los eventos que faltaban y ya se trabaja en ellos.
+events-recovered = Se han traído de Stripe los eventos que faltaban y ya se trabaja en ellos: { $count }.
 events-none-missing = Stripe no tiene ningún evento que falte aquí.
 events-parked = { $count ->
     [one] Hay un evento apartado: ha fallado demasiadas veces y espera a alguien.
@@ -34,7 +34,11 @@ events-replay-title = Volver a trabajar en todos estos
 events-replay-text = Vuelve a trabajar en los eventos de este filtro, los últimos { $most } como máximo. No tiene riesgo: lo que ya está hecho se queda como está y ningún correo sale dos veces.
 events-replay-all = Repetir este filtro
 events-replay-needs-filter = Elige antes un filtro: todo a la vez no se repite.
-events-replayed-all = Se vuelve a trabajar en los eventos de este filtro.
+events-replayed-all = { $count ->
+    [one] Se vuelve a trabajar en el único evento de este filtro.
+   *[other] Se vuelve a trabajar en { $count } eventos de este filtro.
+}
+events-replayed-more = Se vuelve a trabajar en { $count } eventos, los más recientes de este filtro. Hay más: repítalo para los siguientes.
 events-replayed-none = Nada de este filtro se puede volver a trabajar.
 events-back = Todos los eventos
 events-id = Id

@@ -17,6 +17,38 @@ staff-events-parked = Fallidos definitivamente
 staff-events-rate = Procesados
 staff-events-rate-of = de los últimos mil
 staff-events-none = Todavía no ha llegado ningún evento. Ejecute «setup» para crear el punto de entrada de webhooks y «doctor» para comprobarlo.
+staff-events-quiet = Un día sin eventos
+staff-events-alarm = Alarma
+staff-events-delivered = Entregados por Stripe
+staff-events-strays = De clientes que aún no son nuestros
+staff-events-failures = Fallos por tipo
+staff-age-now = ahora mismo
+staff-age-minutes = { $count ->
+    [one] hace un minuto
+   *[other] hace { $count } minutos
+  }
+staff-age-hours = { $count ->
+    [one] hace una hora
+   *[other] hace { $count } horas
+  }
+staff-age-days = { $count ->
+    [one] hace un día
+   *[other] hace { $count } días
+  }
+staff-movements-title = Movimientos por mes, { $currency }
+staff-movements-summary = En total se ganaron { $one } al mes y se perdieron { $other }.
+staff-gained = Ganado
+staff-lost = Perdido
+staff-payments-title = Pagos por mes, { $currency }
+staff-payments-summary = En total se recibieron pagos por { $one } y fallaron pagos por { $other }.
+staff-recovered-title = Pagos recuperados y reembolsos por mes, { $currency }
+staff-recovered-summary = En total se recibieron { $one } tras un pago fallido y se reembolsaron { $other }.
+staff-payments-caption = Pagos por mes, { $currency }
+staff-see-events = Eventos
+staff-see-mails = Correos
+staff-see-audit = Auditoría
+staff-see = Más sobre este cliente
+staff-findings = Hallazgos de la última comparación con Stripe
 staff-empty-title = Todavía no hay ingresos
 staff-empty-text = Las cifras aparecen con la primera suscripción o el primer pago. Empiezan el día en que este portal empezó a llevarlas.
 staff-mrr = Ingresos recurrentes mensuales (MRR)

@@ -84,7 +84,7 @@ impl ReportPage {
             Check::Audit | Check::Cards => Some("/staff/audit".to_owned()),
             Check::Payments => Some("/staff/dunning".to_owned()),
             Check::Duplicates | Check::Refunds => Some("/staff/audit?action=charge.".to_owned()),
-            Check::Webhooks => None,
+            Check::Webhooks => Some("/staff/events?state=parked".to_owned()),
         }
     }
 }

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Error, Means};
+use crate::alarm::{self, Alarm};
 use crate::audit::{self, redact};
-use crate::mail::letter::Alert;
-use crate::mail::{self, Letter, New};
+use crate::db::Tx;
 use crate::reconcile::checks::{self, Compared, DAYS, FRESH_HOURS, Facts, Refunds, Verdict};
-use crate::reconcile::store;
 use crate::reconcile::store::checks::{self as rows, Report};
+use crate::reconcile::{Severity, State, store};
 
 /// Rows that are read at once, and of one table at most.
 const STEP: i64 = 200;
@@ -46,14 +46,9 @@ pub async fn make(means: &Means, run: Option<&str>, support: Option<&str>) -> Re
     let alarms = checks::alarms(&facts);
     let mut tx = means.db.write().await?;
     rows::keep_report(&mut tx, &report).await?;
-    let causes = Value::from_iter(alarms.iter().map(|alarm| alarm.cause.as_str()));
-    rows::clear_others(&mut tx, &causes.to_string()).await?;
-    let staff = if support.is_some() { Vec::new() } else { rows::staff(&mut tx).await? };
-    for alarm in &alarms {
-        if rows::raise(&mut tx, &alarm.cause, wall).await? {
-            tracing::error!(cause = alarm.cause, ppm = alarm.ppm, amount = ?alarm.amount, "validation: this cannot wait");
-            tell(&mut tx, alarm, support, &staff, means.clock.now(), wall).await?;
-        }
+    alarm::work::settle(&mut tx, &checks::ALARMS, &alarms, support, means.clock.now()).await?;
+    if let Some(run) = &report.run {
+        settle_findings(&mut tx, means, run, support).await?;
     }
     tx.commit().await?;
     let failed: Vec<&str> = report
@@ -66,30 +61,24 @@ pub async fn make(means: &Means, run: Option<&str>, support: Option<&str>) -> Re
     Ok(report)
 }
 
-/// A mail to whom the operator named, or to each of the staff.
-async fn tell(
-    tx: &mut crate::db::Tx,
-    alarm: &checks::Alarm,
+/// Raises the alarm about what a run found to be critical and is still open, or takes it back.
+///
+/// # Errors
+/// The database did not answer.
+pub(super) async fn settle_findings(
+    tx: &mut Tx,
+    means: &Means,
+    run: &str,
     support: Option<&str>,
-    staff: &[String],
-    now: jiff::Timestamp,
-    wall: i64,
 ) -> Result<(), Error> {
-    let letter = Letter::Alert(Alert {
-        check: alarm.check.as_str().to_owned(),
-        amount: alarm.amount,
-        ppm: alarm.ppm,
-        place: alarm.place.clone(),
-        to: support.map(str::to_owned),
+    let is_open = |one: &&store::Counts| one.severity == Severity::Critical && one.state == State::Open;
+    let count: i64 = store::count(tx, run).await?.iter().filter(is_open).map(|one| one.count).sum();
+    let on = (count > 0).then(|| Alarm {
+        facts: alarm::Facts { count: Some(count), ..alarm::Facts::default() },
+        ..Alarm::new(alarm::Kind::Findings, format!("{count} critical findings of the run {run} are open"))
     });
-    if support.is_some() {
-        mail::stage(tx, &New::of(&letter, format!("{}:{wall}", alarm.cause)), now).await?;
-    }
-    for user in staff {
-        let mail = New::of(&letter, format!("{}:{wall}:{user}", alarm.cause)).user(user.as_str());
-        mail::stage(tx, &mail, now).await?;
-    }
-    Ok(())
+    let on = Vec::from_iter(on);
+    Ok(alarm::work::settle(tx, &[alarm::Kind::Findings], &on, support, means.clock.now()).await?)
 }
 
 async fn gather(

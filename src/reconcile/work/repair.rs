@@ -109,6 +109,10 @@ pub async fn one(
         sync::store::remove_unknown(&mut tx, &row.object, &row.object_id).await?;
     }
     settle(&mut tx, means, row, actor, Some(address)).await?;
+    // An alarm speaks of the latest run alone.
+    if store::latest_done(&mut tx, i64::MIN).await?.is_some_and(|latest| latest.id == row.run_id) {
+        super::checks::settle_findings(&mut tx, means, &row.run_id, None).await?;
+    }
     tx.commit().await?;
     Ok(())
 }

@@ -151,10 +151,10 @@ pub async fn sheet(tx: &mut Tx, tenant: &str) -> Result<Option<Sheet>> {
     .await
 }
 
-/// Something that belongs to a tenant: a member, an invoice, what was used, a missing payment, a hidden plan.
+/// Something that belongs to a tenant: a member, an invoice, what was used, a missing payment, a hidden plan, a finding.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Piece {
-    /// `member`, `invoice`, `usage`, `dunning`, `plan`.
+    /// `member`, `invoice`, `usage`, `dunning`, `plan`, `finding`.
     pub kind: String,
     /// Its id; of usage: the metric.
     pub id: String,
@@ -170,7 +170,8 @@ pub struct Piece {
     pub at: i64,
 }
 
-/// Members, the latest invoices and missing payments, what is used in the present period, and the plans that are hidden.
+/// Members, the latest invoices and missing payments, what is used in the present period, the plans that are hidden, and what the
+/// latest comparison with Stripe found and is still open.
 ///
 /// # Errors
 /// See [`search`].
@@ -190,6 +191,9 @@ pub async fn pieces(tx: &mut Tx, tenant: &str, now: Timestamp) -> Result<Vec<Pie
         " p.tenants, cast(0 as bigint), cast(0 as bigint) from products p"
         " left join plan_grants g on g.product_id = p.id and g.tenant_id = $1"
         " where p.hidden and p.active and p.plan is not null order by p.position, p.id limit 50) plans"
+        " union all select * from (select 'finding' as kind, id, kind as name, severity, cast(null as text), cast(0 as bigint), found_at"
+        " from reconciliation_findings where tenant_id = $1 and state = 'open' and run_id = (select id from reconciliation_runs"
+        " where state = 'done' order by started_at desc, id desc limit 1) order by severity, id limit 20) findings"
     ))
     .bind(tenant)
     .bind(now.as_second())

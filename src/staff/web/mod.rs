@@ -1,11 +1,11 @@
 //! The staff's own pages: the dashboard with its files, the tenants, and acting for a member.
 
 mod behalf;
+mod dashboard;
 mod tenant;
 mod tenants;
 mod words;
 
-use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -13,19 +13,16 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::figures::{Book, Figures, Month, MonthOf, first_day, month_at, share};
+use super::figures::{Book, Figures, Month, MonthOf, first_day, month_at};
 use super::mrr::{Kind, MONTHS};
-use super::store::{self, Health};
+use super::store;
 use crate::app::App;
 use crate::auth::Staff;
 use crate::clock::from_seconds;
 use crate::error::Result;
 use crate::money::Money;
-use crate::usage::chart::{Chart, Column, chart};
-use crate::web::{Csv, Html, Page};
+use crate::web::{Csv, Page};
 
-/// Months that the dashboard shows, the present one included.
-const SHOWN: i64 = 12;
 /// Months of the file: ten years.
 const EXPORTED: i64 = 120;
 /// Changes that an export reads at once, and the most that it holds.
@@ -35,8 +32,9 @@ const MOST: usize = 50_000;
 /// The routes of the staff's own pages.
 pub fn router() -> Router<App> {
     Router::new()
-        .route("/staff", get(dashboard))
+        .route("/staff", get(dashboard::show))
         .route("/staff/figures.csv", get(figures_csv))
+        .route("/staff/health.csv", get(health_csv))
         .route("/staff/subscriptions.csv", get(statuses_csv))
         .route("/staff/mrr-changes.csv", get(changes_csv))
         .route("/staff/tenants", get(tenants::list))
@@ -50,126 +48,8 @@ pub fn router() -> Router<App> {
         .route("/staff/behalf/end", post(behalf::end))
 }
 
-/// A currency, ready for the page.
-struct Shown {
-    book: Book,
-    now: MonthOf,
-    chart: Chart,
-    /// The month that the chart begins with, and the present one.
-    ends: (String, String),
-    /// In words, for who does not see the chart.
-    summary: String,
-}
-
-#[derive(Template)]
-#[template(path = "staff/dashboard.html")]
-struct Dashboard {
-    page: Page,
-    statuses: Vec<(String, i64)>,
-    all: i64,
-    shown: Vec<Shown>,
-    health: Health,
-    kinds: [Kind; 5],
-}
-
-impl Dashboard {
-    fn month(&self, month: &Month) -> String {
-        month_name(&self.page, *month)
-    }
-
-    fn status(&self, status: &str) -> String {
-        words::status(&self.page, status)
-    }
-
-    fn rate(&self, rate: Option<i64>) -> String {
-        rate.map_or_else(|| "–".to_owned(), |rate| self.page.percent(rate))
-    }
-
-    /// How long ago the last event came.
-    fn last_event(&self) -> Option<String> {
-        self.health.last.map(|last| self.page.date_time(from_seconds(last)))
-    }
-
-    fn delivered(&self) -> String {
-        self.rate(share(self.health.delivered, self.health.tried))
-    }
-
-    fn money(&self, book: &Book, minor: &i64) -> String {
-        self.page.money(book.money(*minor))
-    }
-
-    /// A month of what is worth so much in a year.
-    fn monthly(&self, book: &Book, annual: &i64) -> String {
-        self.page.money(book.monthly(*annual))
-    }
-
-    fn movement(&self, book: &Book, month: &MonthOf, kind: &Kind) -> String {
-        self.page.money(book.monthly(month.by(*kind)))
-    }
-}
-
-fn month_name(page: &Page, month: Month) -> String {
-    page.language().month(begin(month), &TimeZone::UTC)
-}
-
 fn begin(month: Month) -> Timestamp {
     first_day(month).to_zoned(TimeZone::UTC).map(|day| day.timestamp()).unwrap_or_default()
-}
-
-async fn dashboard(page: Page, State(app): State<App>, _: Staff) -> Result<Html<Dashboard>> {
-    let now = month_at(page.now().as_second());
-    let mut tx = app.db.read().await?;
-    let facts = store::figures(&mut tx, now - SHOWN + 1).await?;
-    let health = store::health(&mut tx).await?;
-    drop(tx);
-
-    let figures = Figures::new(&facts, now, SHOWN);
-    let all = figures.statuses.values().sum();
-    let shown = figures.books.into_iter().map(|book| Shown::new(&page, book)).collect();
-    let statuses = figures.statuses.into_iter().collect();
-    Ok(Html(Dashboard { page, statuses, all, shown, health, kinds: Kind::ALL }))
-}
-
-impl Shown {
-    fn new(page: &Page, book: Book) -> Self {
-        let column = |(month, of): &(Month, MonthOf)| Column {
-            day: *month,
-            used: book.monthly(of.closing).minor.max(0),
-            expected: 0,
-        };
-        let columns: Vec<Column> = book.months.iter().map(column).collect();
-        let name = |at: Option<&Column>| at.map(|at| month_name(page, at.day)).unwrap_or_default();
-        let ends = (name(columns.first()), name(columns.last()));
-        let now = book.now();
-        let first = book.months.first().map_or(0, |(_, month)| month.closing);
-        let summary = page.ta(
-            "staff-chart-summary",
-            [
-                ("from", ends.0.clone()),
-                ("first", page.money(book.monthly(first))),
-                ("to", ends.1.clone()),
-                ("last", page.money(book.monthly(now.closing))),
-            ],
-        );
-        Self { chart: chart(&columns), ends, summary, now, book }
-    }
-
-    /// A year of what it is worth now.
-    fn arr(&self) -> Money {
-        self.book.money(self.now.closing)
-    }
-
-    fn mrr(&self) -> Money {
-        self.book.monthly(self.now.closing)
-    }
-
-    fn top(&self) -> Money {
-        self.book.money(self.chart.top)
-    }
-
-    fn code(&self) -> String {
-        self.book.currency.code().to_ascii_uppercase()
-    }
 }
 
 /// The columns of the monthly file. Programs read them: they are the same in every language.
@@ -239,6 +119,31 @@ async fn statuses_csv(State(app): State<App>, _: Staff) -> Result<Response> {
         csv.text(&status).number(count).end_row();
     }
     Ok(csv.file("subscriptions"))
+}
+
+/// How Stripe's events are doing: a measure in each line, and of shares what they are a share of.
+async fn health_csv(State(app): State<App>, _: Staff) -> Result<Response> {
+    let wall = app.clock.wall().as_second();
+    let mut tx = app.db.read().await?;
+    let health = store::health(&mut tx, wall).await?;
+    let failures = store::failures(&mut tx).await?;
+    drop(tx);
+    let mut csv = Csv::new(&["measure", "type", "value", "of"]);
+    if let Some(last) = health.last {
+        csv.text("last_event_at").text("").text(&from_seconds(last).to_string()).text("").end_row();
+        csv.text("last_event_age_seconds").text("").number((wall - last).max(0)).text("").end_row();
+    }
+    for (measure, count) in
+        [("backlog", health.backlog), ("strays", health.strays), ("parked", health.parked)]
+    {
+        csv.text(measure).text("").number(count).text("").end_row();
+    }
+    csv.text("delivered").text("").number(health.delivered).number(health.needed).end_row();
+    csv.text("processed").text("").number(health.processed).number(health.tried).end_row();
+    for failure in failures {
+        csv.text("parked_of_type").text(&failure.kind).number(failure.count).number(health.parked).end_row();
+    }
+    Ok(csv.file("webhook-health"))
 }
 
 /// Every change behind the movements of the months shown. Amounts are for a year: exact, where a month's may not be.

@@ -14,6 +14,7 @@ use crate::auth::{Role, Staff};
 use crate::clock::from_seconds;
 use crate::dunning;
 use crate::error::{Error, FieldError, Result};
+use crate::reconcile::{self, Severity};
 use crate::staff::mrr::month_of;
 use crate::staff::store::{self, Piece, Sheet};
 use crate::staff::timeline::{Kind, Moment, Point};
@@ -79,11 +80,19 @@ impl TenantPage {
             "dunning" => {
                 state.parse::<dunning::State>().map_or_else(|_| state.to_owned(), |s| self.page.t(s.key()))
             }
+            "finding" => {
+                state.parse::<Severity>().map_or_else(|_| state.to_owned(), |one| self.page.t(one.key()))
+            }
             "member" => {
                 state.parse::<Role>().map_or_else(|_| state.to_owned(), |role| self.page.t(role.key()))
             }
             _ => state.to_owned(),
         }
+    }
+
+    fn finding(&self, piece: &Piece) -> String {
+        let kind = piece.name.as_deref().unwrap_or_default();
+        kind.parse::<reconcile::Kind>().map_or_else(|_| kind.to_owned(), |kind| self.page.t(kind.key()))
     }
 
     fn metric(&self, piece: &Piece) -> String {
@@ -200,7 +209,13 @@ impl TimelinePage {
         match Kind::read(&moment.kind)? {
             Kind::Mail => Some(format!("/staff/mails/{}", moment.id)),
             Kind::Dunning => Some(format!("/staff/dunning/{}", moment.object.as_deref()?)),
-            Kind::Event | Kind::Audit | Kind::Invoice | Kind::Mrr => None,
+            Kind::Event => Some(format!("/staff/events/{}", moment.id)),
+            Kind::Audit => {
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                query.append_pair("tenant", &self.sheet.id).append_pair("object", moment.object.as_deref()?);
+                Some(format!("/staff/audit?{}", query.finish()))
+            }
+            Kind::Invoice | Kind::Mrr => None,
         }
     }
 }

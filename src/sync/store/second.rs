@@ -55,10 +55,10 @@ pub(super) async fn notice(tx: &mut Tx, tenant: &Tenant, new: &SubscriptionRow, 
         .change(None, Some(json!({ "in_force": subscriptions })))
         .cause(format!("subscription.second_found:{cause}"));
     audit::record(tx, &entry).await?;
-    let staff: Vec<(String,)> = tx.query(sql!("select id from users where staff order by id")).all().await?;
+    let staff = crate::alarm::store::staff(tx).await?;
     let letter = SecondSubscription { tenant: tenant.id.clone(), subscriptions };
     let letter = Letter::SecondSubscription(letter);
-    for (user,) in staff {
+    for user in staff {
         let mail = New::of(&letter, format!("{cause}:{user}")).tenant(tenant.id.as_str()).user(user);
         mail::stage(tx, &mail, seen.now).await?;
     }

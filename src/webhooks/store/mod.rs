@@ -7,7 +7,7 @@ pub use secrets::{
     Sealed, forget_secrets, keep_secret, last_delivered, retire_secrets, secrets, was_delivered,
 };
 pub use view::{
-    Consequence, Full, Stats, Summary, consequences, list, one, page, parked, replay, replay_parked, stats,
+    Consequence, Full, Stats, Summary, consequences, one, page, parked, replay, replay_parked, stats,
 };
 
 use std::collections::{HashMap, HashSet};

@@ -69,12 +69,17 @@ pub async fn secrets(tx: &mut Tx, livemode: bool, wall: i64) -> Result<Vec<Seale
     .await
 }
 
-/// Forgets secrets that are accepted no more.
+/// Forgets secrets that are accepted no more: the endpoints that they were of.
 ///
 /// # Errors
 /// See [`keep_secret`].
-pub async fn forget_secrets(tx: &mut Tx, wall: i64) -> Result<u64> {
-    tx.query(sql!("delete from webhook_secrets where retires_at <= $1")).bind(wall).run().await
+pub async fn forget_secrets(tx: &mut Tx, wall: i64) -> Result<Vec<String>> {
+    let gone: Vec<(String,)> = tx
+        .query(sql!("delete from webhook_secrets where retires_at <= $1 returning endpoint_id"))
+        .bind(wall)
+        .all()
+        .await?;
+    Ok(gone.into_iter().map(|(id,)| id).collect())
 }
 
 /// Stripe's time of the newest event that was really delivered, as far as the last of them tell; unix seconds.

@@ -85,31 +85,10 @@ macro_rules! filtered {
     };
 }
 
-/// The latest events, of a state and of a customer where these are given.
-///
-/// # Errors
-/// The database did not answer; so with all functions here.
-pub async fn list(
-    tx: &mut Tx,
-    state: Option<&str>,
-    customer: Option<&str>,
-    limit: i64,
-) -> Result<Vec<Summary>> {
-    tx.query(sql!(
-        "select " summary!() joined!() "where (e.state = $1 or $1 = '') and (e.customer_id = $2 or $2 = '')"
-        " order by e.received_at desc, e.created_at desc, e.id limit $3"
-    ))
-    .bind(state.unwrap_or_default())
-    .bind(customer.unwrap_or_default())
-    .bind(limit)
-    .all()
-    .await
-}
-
 /// One event.
 ///
 /// # Errors
-/// See [`list`].
+/// The database did not answer; so with all functions here.
 pub async fn one(tx: &mut Tx, id: &str) -> Result<Option<Full>> {
     tx.query(sql!("select " summary!() ", e.payload, e.conflict" joined!() "where e.id = $1"))
         .bind(id)
@@ -118,10 +97,10 @@ pub async fn one(tx: &mut Tx, id: &str) -> Result<Option<Full>> {
 }
 
 /// Events by a filter, the latest first, beginning after `filter.after`. What filters best leads the way, each by an index of
-/// its own: the customer, the type, what is still open, the time.
+/// its own: the customer, what is still open, the type, the time.
 ///
 /// # Errors
-/// See [`list`].
+/// See [`one`].
 pub async fn page(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<Summary>> {
     let is_open = matches!(filter.state, Some(State::Pending | State::Waiting | State::Parked));
     let query = if !filter.whose.is_empty() {
@@ -129,13 +108,13 @@ pub async fn page(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<Summar
             "select " summary!() joined!() "where e.customer_id in (select cast($8 as text) union all select id from customers where tenant_id = $8) and "
             filtered!()
         ))
-    } else if !filter.kind.is_empty() {
-        tx.query(sql!("select " summary!() joined!() "where e.type = $1 and $8 = '' and " filtered!()))
     } else if is_open {
         tx.query(sql!(
             "select " summary!() joined!() "where e.state in ('pending', 'waiting', 'parked') and e.state = $2 and $8 = '' and "
             filtered!()
         ))
+    } else if !filter.kind.is_empty() {
+        tx.query(sql!("select " summary!() joined!() "where e.type = $1 and $8 = '' and " filtered!()))
     } else {
         tx.query(sql!("select " summary!() joined!() "where $8 = '' and " filtered!()))
     };
@@ -156,7 +135,7 @@ pub async fn page(tx: &mut Tx, filter: &Filter, limit: i64) -> Result<Vec<Summar
 /// How many events are parked; counted up to `most`.
 ///
 /// # Errors
-/// See [`list`].
+/// See [`one`].
 pub async fn parked(tx: &mut Tx, most: i64) -> Result<i64> {
     let (count,): (i64,) = tx
         .query(sql!(
@@ -182,7 +161,7 @@ pub struct Consequence {
 /// What an event led to, by the audit: a hundred entries at most, in their order.
 ///
 /// # Errors
-/// See [`list`].
+/// See [`one`].
 pub async fn consequences(tx: &mut Tx, event: &str) -> Result<Vec<Consequence>> {
     tx.query(sql!(
         "select at, action, object_id from audit_entries where actor_kind = 'stripe' and actor_id = $1"
@@ -196,7 +175,7 @@ pub async fn consequences(tx: &mut Tx, event: &str) -> Result<Vec<Consequence>> 
 /// Has an event worked on again. Whether there is one that can be: neither what cannot be read nor what is of the other mode.
 ///
 /// # Errors
-/// See [`list`].
+/// See [`one`].
 pub async fn replay(tx: &mut Tx, id: &str, wall: i64) -> Result<u64> {
     tx.query(sql!(
         "update webhook_events set state = 'pending', attempts = 0, due_at = $2, error = null"
@@ -211,7 +190,7 @@ pub async fn replay(tx: &mut Tx, id: &str, wall: i64) -> Result<u64> {
 /// Has all parked events worked on again; how many.
 ///
 /// # Errors
-/// See [`list`].
+/// See [`one`].
 pub async fn replay_parked(tx: &mut Tx, wall: i64) -> Result<u64> {
     tx.query(sql!(
         "update webhook_events set state = 'pending', attempts = 0, due_at = $1, error = null"
@@ -238,7 +217,7 @@ pub struct Stats {
 /// Counts the inbox.
 ///
 /// # Errors
-/// See [`list`].
+/// See [`one`].
 pub async fn stats(tx: &mut Tx) -> Result<Stats> {
     let rows: Vec<(String, i64)> =
         tx.query(sql!("select state, count(*) from webhook_events group by state")).all().await?;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::audit::{self, Actor, Entry, redact, words};
+use crate::audit::{self, Actor, Entry, words};
 use crate::auth::Staff;
 use crate::clock::from_seconds;
 use crate::db::Tx;
@@ -18,13 +18,10 @@ use crate::error::{Error, Result, WayOn};
 use crate::stripe::Budget;
 use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
 use crate::webhooks::store::{self, Consequence, Summary};
-use crate::webhooks::{Filter, MOST_REPLAYED, State, TYPES, work};
+use crate::webhooks::{Filter, MOST_REPLAYED, State, TYPES, readable, work};
 
 /// Events on a page.
 const PAGE: usize = 50;
-
-/// The most of a payload that a page shows, in characters: an invoice with hundreds of lines is read elsewhere.
-const SHOWN: usize = 200_000;
 
 /// Parked events are counted up to here.
 const COUNTED: i64 = 1_000;
@@ -168,20 +165,8 @@ async fn show(
     let full = store::one(&mut tx, &id).await?.ok_or(Error::NotFound)?;
     let led_to = store::consequences(&mut tx, &id).await?;
     let reason = TYPES.iter().find(|(kind, _, _)| *kind == full.summary.kind).map(|(_, _, reason)| *reason);
-    let (payload, conflict) = (readable(&full.payload), full.conflict.as_deref().map(readable));
+    let (payload, conflict) = (readable::text(&full.payload), full.conflict.as_deref().map(readable::text));
     Ok(Html(ShowPage { page, event: full.summary, reason, payload, conflict, led_to }))
-}
-
-/// A payload without what nobody needs to see, set out for reading.
-fn readable(payload: &str) -> String {
-    let text = match serde_json::from_str::<Value>(payload) {
-        Ok(json) => format!("{:#}", redact::redact(json)),
-        Err(_) => redact::without_card_numbers(payload).unwrap_or_else(|| payload.to_owned()),
-    };
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}\n…", &text[..end]),
-        None => text,
-    }
 }
 
 /// A form that says nothing but that it is ours.
@@ -227,7 +212,8 @@ async fn replay_all(
     let most = i64::try_from(MOST_REPLAYED).unwrap_or(i64::MAX);
     let mut tx = app.db.write().await?;
     let mut again = 0;
-    for event in store::page(&mut tx, &asked.filter(&page), most).await? {
+    let events = store::page(&mut tx, &asked.filter(&page), most + 1).await?;
+    for event in events.iter().take(MOST_REPLAYED) {
         again += store::replay(&mut tx, &event.id, wall).await?;
     }
     let filter: serde_json::Map<String, Value> =
@@ -236,8 +222,11 @@ async fn replay_all(
         .change(None, Some(json!({ "filter": filter, "count": again })));
     audit::record(&mut tx, &entry).await?;
     done(&app, tx).await?;
-    let flash =
-        if again > 0 { Flash::success("events-replayed-all") } else { Flash::info("events-replayed-none") };
+    let flash = match again {
+        0 => Flash::info("events-replayed-none"),
+        _ if events.len() > MOST_REPLAYED => Flash::warning("events-replayed-more").count(again),
+        _ => Flash::success("events-replayed-all").count(again),
+    };
     Ok(redirect(asked.link(None)).flash(flash).into_response())
 }
 
@@ -254,7 +243,11 @@ async fn recover(
     let entry = entry(&app, &staff, "events.recovered", &address).change(None, Some(json!({ "count": new })));
     audit::record(&mut tx, &entry).await?;
     done(&app, tx).await?;
-    let flash = if new > 0 { Flash::success("events-recovered") } else { Flash::info("events-none-missing") };
+    let count = u64::try_from(new).unwrap_or(u64::MAX);
+    let flash = match count {
+        0 => Flash::info("events-none-missing"),
+        _ => Flash::success("events-recovered").count(count),
+    };
     Ok(redirect("/staff/events").flash(flash).into_response())
 }
 

@@ -4,6 +4,7 @@ use super::super::health::{self, Facts, GRACE};
 use super::super::store::{self, Delivery, Inbox, Kept};
 use super::super::{Treatment, treatment};
 use crate::alarm;
+use crate::audit::{self, Actor, Entry};
 use crate::stripe::calls::{account, events};
 use crate::stripe::{Budget, EventId, Stripe};
 use crate::sync::Error;
@@ -15,27 +16,41 @@ const KEPT_FOR: i64 = 30 * 86_400;
 /// Pages of Stripe's list that are looked through for events that should have come.
 const PAGES: usize = 5;
 
-/// Takes in what Stripe could not deliver in the last 30 days, in one process of several and once in `every` seconds; wakes
-/// events whose customer has been attached meanwhile, and sees whether deliveries arrive at all. How many events were new.
+/// How often, in seconds of the world's time, Stripe is asked for events that it could not deliver.
+pub const EVERY: i64 = 600;
+
+/// How long ago, in seconds, another process must have looked for one that has just begun: it was stopped, and who knows what it
+/// missed; but several that begin together do not all ask.
+pub const AT_FIRST: i64 = 60;
+
+/// Takes in what Stripe could not deliver in the last 30 days, in one process of several, where the last look was `ago` seconds
+/// ago and more; wakes events whose customer has been attached meanwhile, and sees whether deliveries arrive at all. How many
+/// events were new; none where another has looked since.
 ///
 /// # Errors
 /// Stripe or the database did not answer.
-pub async fn recover(tools: &Tools, holder: &str, every: i64) -> Result<usize, Error> {
+pub async fn recover(tools: &Tools, holder: &str, ago: i64) -> Result<Option<usize>, Error> {
     let wall = tools.clock.wall().as_second();
     let mut tx = tools.db.write().await?;
     store::wake_strays(&mut tx, wall).await?;
-    let ours = store::take_job(&mut tx, "undelivered-events", holder, wall, wall + every).await?;
+    // Who looks holds the lease for as long as the look counts.
+    let free = wall + EVERY - ago;
+    let ours = store::take_job(&mut tx, "undelivered-events", holder, free, wall + EVERY).await?;
     if ours {
-        store::forget_secrets(&mut tx, wall).await?;
+        for endpoint in store::forget_secrets(&mut tx, wall).await? {
+            let now = tools.clock.now();
+            let entry = Entry::new(Actor::Job("watch"), "webhook.secret_forgotten", now).object(endpoint);
+            audit::record(&mut tx, &entry).await?;
+        }
     }
     tx.commit().await?;
     if !ours {
-        return Ok(0);
+        return Ok(None);
     }
     let new = take_in(&tools.inbox, &tools.stripe, wall, Budget::work()).await?;
     tools.bell.ring();
     watch(tools).await?;
-    Ok(new)
+    Ok(Some(new))
 }
 
 /// Sees whether deliveries arrive at all, and raises or takes back the alarms about it. Where Stripe does not say, they stay

@@ -10,6 +10,7 @@ use serde_json::json;
 use stripe_client_core::StripeMethod;
 
 use crate::support::databases::{FromDb as _, fresh_sqlite};
+use crate::support::portal::Portal;
 use crate::support::smtp::{MailServer, Mood};
 use crate::support::world::World;
 
@@ -86,6 +87,36 @@ both_databases! {
         world.stripe.forget();
     }
 
+    async fn a_stripe_that_cannot_be_reached_is_told_from_a_key_that_is_refused(portal: Portal) {
+        let app = &portal.app;
+        let patient = Patient {
+            stripe: &app.stripe,
+            catalog: &app.catalog,
+            db: Some(&app.db),
+            clock: &app.clock,
+            public_url: &app.config.site.public_url,
+            given_secrets: 0,
+        };
+        let report = Report { checks: account::examine(&patient).await };
+        let key = report.of("key").unwrap();
+        assert!(key.verdict == Failure && key.says.contains("could not be tried"), "{key:?}");
+        assert!(key.fix.as_deref().unwrap().contains("STRIPE_API_BASE"));
+        assert_eq!(report.of("webhook_secret").unwrap().verdict, Skipped);
+        assert!(report.checks[1..].iter().all(|check| check.verdict == Skipped), "{}", report.text());
+    }
+
+    async fn what_stripe_does_not_tell_is_skipped_by_name(world: World) {
+        world.install(true, false).await;
+        world.switch("faults", json!({ "path": "/v1/webhook_endpoints", "status": 403, "times": 1 })).await;
+        let report = world.examine().await;
+        assert_eq!(report.of("webhook_endpoint").unwrap().verdict, Warning, "{}", report.text());
+        for name in ["webhook_events", "webhook_version", "webhook_secret"] {
+            assert_eq!(report.of(name).unwrap().verdict, Skipped, "{name}: {}", report.text());
+        }
+        assert_eq!(report.of("catalogue").unwrap().verdict, Good);
+        world.stripe.forget();
+    }
+
     async fn the_endpoint_is_looked_at_from_every_side(world: World) {
         world.install(true, false).await;
         let path = world.endpoint_path().await;
@@ -131,7 +162,7 @@ both_databases! {
         world.portal.run(&format!("insert into customers (id, tenant_id, livemode, seen_at) values ('cus_1', '{}', true, 0)", tenant.id)).await;
         world.portal.run("insert into webhook_events (id, type, livemode, created_at, payload, payload_hash, state, due_at, received_at)
             values ('evt_p', 'a', false, 5, '{}', '', 'parked', 0, 7)").await;
-        world.portal.run("insert into alarms (name, detail, since, seen_at) values ('webhooks_silent', 'quiet', 0, 0)").await;
+        world.portal.run("insert into alarms (cause, kind, detail, since, seen_at) values ('webhooks_silent', 'webhooks_silent', 'quiet', 0, 0)").await;
         let rows = house::rows(&world.portal.db, false).await;
         let verdict = |name: &str| rows.iter().find(|check| check.name == name).unwrap().verdict;
         assert_eq!((verdict("mode"), verdict("events"), verdict("alarm")), (Failure, Warning, Failure));
@@ -238,4 +269,51 @@ async fn the_command_looks_at_everything_whatever_fails() {
     }
     assert!(!folder.path().join("none.db").exists(), "doctor makes no database");
     assert!(!report.is_sound());
+
+    // Scripts go by the exit code.
+    let program = |arguments: &[&str]| {
+        let (base, url, public) = (base.clone(), url.clone(), public.clone());
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_billing-portal"));
+        command.env_clear().arg("doctor").args(arguments);
+        command.args(["--database-url", &url, "--stripe-api-base", &base, "--public-url", &public]);
+        async move { tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap() }
+    };
+    let sound = program(&["--stripe-secret-key", "sk_test_portal", "--format", "json"]).await;
+    let told: serde_json::Value = serde_json::from_slice(&sound.stdout).unwrap();
+    // The program's clock is the machine's and the sandbox's is the test's: that alone fails.
+    let failed: Vec<_> =
+        told["checks"].as_array().unwrap().iter().filter(|check| check["verdict"] == "failure").collect();
+    assert!(failed.iter().all(|check| check["name"] == "clock"), "{failed:?}");
+    assert_eq!(sound.status.code(), Some(i32::from(!failed.is_empty())));
+    assert_eq!(told["sound"], failed.is_empty());
+    let wrong = program(&["--stripe-secret-key", "pk_test_wrong"]).await;
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stdout).contains("FAILED   key"));
+    let deaf = program(&["--log", "info,portal=loud"]).await;
+    let said = String::from_utf8_lossy(&deaf.stderr);
+    assert!(
+        deaf.status.code() == Some(1) && said.contains("LOG:") && said.contains("info,portal=loud"),
+        "{said}"
+    );
+}
+
+#[test]
+fn who_may_use_the_api_is_said_either_way() {
+    let says = [true, false].map(|are_taken| house::tokens(are_taken));
+    assert!(says.iter().all(|check| check.verdict == Good));
+    assert!(says[0].says.contains("tokens") && says[1].says.contains("API keys alone"), "{says:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_forgets_at_a_power_cut_is_a_failure() {
+    let (db, folder) = fresh_sqlite().await;
+    db.close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("portal.db"));
+    let options = options
+        .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+        .synchronous(sqlx::sqlite::SqliteSynchronous::Off);
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().connect_with(options).await.unwrap();
+    let checks = house::inside(&Db::Sqlite { read: pool.clone(), write: pool }).await;
+    assert_eq!(checks[1].verdict, Failure, "{checks:?}");
+    assert!(checks[1].says.contains("synchronous is 0"), "{checks:?}");
 }

@@ -101,9 +101,24 @@ both_databases! {
         sam.post("/staff/events/replay", &[]).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
         let answer = sam.post("/staff/events/replay", &[("state", "parked"), ("type", "invoice.paid")]).await;
         assert!(answer.location().contains("state=parked"), "{}", answer.location());
+        sam.follow(&answer).await.shows(&["3 events of this filter are being worked on again."]);
         assert_eq!(portal.count("select count(*) from webhook_events where state = 'pending'").await, 3);
         let noted = "select count(*) from audit_entries where action = 'events.replayed' and after like '%\"count\":3%'";
         assert_eq!(portal.count(noted).await, 1);
+    }
+
+    async fn more_than_one_deed_can_replay_are_replayed_by_several_and_staff_are_told(portal: Portal) {
+        let many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 501) insert into webhook_events
+            (id, type, livemode, created_at, payload, payload_hash, state, attempts, due_at, received_at)
+            select 'evt_' || i, 'invoice.paid', false, i, '{}', '', 'parked', 6, i, 1795000000 + i from n";
+        portal.run(many).await;
+        let mut sam = staff(&portal).await;
+        sam.get("/staff/events?state=parked").await;
+        let answer = sam.post("/staff/events/replay", &[("state", "parked")]).await;
+        sam.follow(&answer).await.shows(&["500 events are being worked on again", "There are more"]);
+        assert_eq!(portal.count("select count(*) from webhook_events where state = 'parked'").await, 1);
+        let answer = sam.post("/staff/events/replay", &[("state", "parked")]).await;
+        sam.follow(&answer).await.shows(&["The one event of this filter is being worked on again."]);
     }
 
     async fn the_inbox_is_nobodys_business_but_staffs(portal: Portal) {

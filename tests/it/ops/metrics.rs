@@ -23,7 +23,7 @@ both_databases! {
             ('evt_3', 'a', false, 5, '{}', '', 'done', 0, 11)").await;
         portal.run("insert into mails (id, cause, kind, data, state, due_at, created_at)
             values ('m1', 'c1', 'receipt', '{}', 'waiting', 0, 0), ('m2', 'c2', 'receipt', '{}', 'failed', 0, 0)").await;
-        portal.run("insert into alarms (name, detail, since, seen_at) values ('webhooks_silent', 'x', 0, 0)").await;
+        portal.run("insert into alarms (cause, kind, detail, since, seen_at) values ('webhooks_silent', 'webhooks_silent', 'x', 0, 0)").await;
         let depths = store::depths(&mut portal.db.read().await.unwrap()).await.unwrap();
         assert_eq!((depths.pending, depths.waiting, depths.parked), (1, 0, 1));
         assert_eq!((depths.oldest_pending, depths.last_received), (Some(7), Some(11)));

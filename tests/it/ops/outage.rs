@@ -22,7 +22,7 @@ fn with_support(world: &World) -> App {
 async fn alarms(world: &World) -> String {
     let mut tx = world.portal.db.read().await.unwrap();
     let on = billing_portal::alarm::store::raised(&mut tx).await.unwrap();
-    on.into_iter().map(|raised| raised.name).collect::<Vec<_>>().join(" ")
+    on.into_iter().map(|raised| raised.cause).collect::<Vec<_>>().join(" ")
 }
 
 /// A tenant comes as far as the payment page: Stripe makes a customer, and events.
@@ -57,6 +57,33 @@ both_databases! {
         let said = cli::recover(&world.portal.db, &world.portal.clock, &world.app().stripe).await.unwrap();
         assert!(said.starts_with("0 "), "{said}");
         assert_eq!(world.portal.count("select count(*) from audit_entries where action like 'customer.%'").await, entries);
+    }
+
+    async fn a_process_that_begins_looks_soon_and_several_that_begin_together_do_not_all_ask(world: World) {
+        use billing_portal::webhooks::work::{AT_FIRST, EVERY, recover};
+        let tools = world.app().into();
+        let look = async |holder: &str, ago: i64| recover(&tools, holder, ago).await.unwrap().is_some();
+        assert!(look("one", AT_FIRST).await, "the first there ever was");
+        assert!(!look("two", AT_FIRST).await, "one is enough");
+        world.elapse(AT_FIRST).await;
+        assert!(!look("one", EVERY).await, "who has looked waits for its turn");
+        assert!(look("two", AT_FIRST).await, "who has not does not");
+        world.elapse(EVERY - 1).await;
+        assert!(!look("one", EVERY).await);
+        world.elapse(1).await;
+        assert!(look("one", EVERY).await);
+    }
+
+    async fn a_secret_that_was_replaced_is_forgotten_a_day_later_and_that_is_told(world: World) {
+        world.install(true, false).await;
+        world.install(true, false).await;
+        let secrets = "select count(*) from webhook_secrets";
+        assert_eq!(world.portal.count(secrets).await, 2);
+        world.elapse(86_401).await;
+        world.recover(world.app()).await;
+        assert_eq!(world.portal.count(secrets).await, 1);
+        let told = "select count(*) from audit_entries where action = 'webhook.secret_forgotten'";
+        assert_eq!(world.portal.count(told).await, 1);
     }
 
     async fn a_delivery_that_comes_after_all_takes_the_place_of_what_was_fetched(world: World) {
@@ -106,13 +133,15 @@ both_databases! {
     }
 
     async fn an_endpoint_that_is_switched_off_or_gone_is_an_alarm(world: World) {
+        staff(&world.portal).await;
         world.install(true, false).await;
         let there = world.in_stripe(StripeMethod::Get, "/webhook_endpoints", &[]).await;
         let path = format!("/webhook_endpoints/{}", there["data"][0]["id"].as_str().unwrap());
         world.in_stripe(StripeMethod::Post, &path, &[("disabled", "true")]).await;
         world.recover(world.app()).await;
         assert_eq!(alarms(&world).await, "webhooks_disabled");
-        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm'").await, 0, "there is nobody to mail");
+        let to_staff = "select count(*) from mails m join users u on u.id = m.user_id where m.kind = 'alarm' and u.staff";
+        assert_eq!(world.portal.count(to_staff).await, 1, "where no address is named, staff are mailed");
         world.in_stripe(StripeMethod::Delete, &path, &[]).await;
         world.elapse(600).await;
         world.recover(world.app()).await;

@@ -35,7 +35,7 @@ both_databases! {
         for check in Check::ALL {
             assert_eq!(verdict(&report, check).0, Verdict::Pass, "{check:?}: {:?}", report.checks);
         }
-        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert'").await, 0);
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm'").await, 0);
 
         let page = browser.get("/staff/validation").await.expect(StatusCode::OK);
         page.shows(&["Revenue reconciliation", "Refund time", "less than 0.01 %", "99.9 % or more", "Good"]);
@@ -56,7 +56,7 @@ both_databases! {
         let report = world.validate().await;
         let (state, figure) = verdict(&report, Check::Revenue);
         assert_eq!((state, figure), (Verdict::Fail, Some(334_482)), "10001 of 29900, rounded up");
-        let told = "select count(*) from mails where kind = 'alert'";
+        let told = "select count(*) from mails where kind = 'alarm'";
         assert_eq!(world.portal.count(told).await, 1);
         world.validate().await;
         assert_eq!(world.portal.count(told).await, 1, "once");
@@ -75,10 +75,10 @@ both_databases! {
         let report = checks::make(&world.means(), None, Some("ops@portal.example")).await.unwrap();
         assert_eq!(verdict(&report, Check::Duplicates), (Verdict::Fail, Some(1)));
         assert_eq!(verdict(&report, Check::Revenue).0, Verdict::Unknown, "no comparison to rest on");
-        let mail = "select count(*) from mails where kind = 'alert' and data like '%ops@portal.example%' and user_id is null";
+        let mail = "select count(*) from mails where kind = 'alarm' and data like '%ops@portal.example%' and user_id is null";
         assert_eq!(world.portal.count(mail).await, 1);
         world.settle().await;
-        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert' and address = 'ops@portal.example'").await, 1);
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm' and address = 'ops@portal.example'").await, 1);
 
         // The same amount once more, for another invoice that is paid: nothing is wrong with that.
         let invoice = "insert into invoices (id, tenant_id, customer_id, status, currency, subtotal, total, amount_due, amount_paid,\
@@ -105,7 +105,7 @@ both_databases! {
         assert!(cards.parts[0].name.starts_with("tenants ten_"), "{cards:?}");
         assert_eq!(verdict(&report, Check::Audit).0, Verdict::Fail);
         assert_eq!(verdict(&report, Check::Payments), (Verdict::Fail, Some(500_000)));
-        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert' and data like '%4242%'").await, 0);
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm' and data like '%4242%'").await, 0);
     }
 
     async fn events_that_were_given_up_count_against_delivery(world: World) {

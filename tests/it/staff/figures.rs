@@ -223,7 +223,7 @@ both_databases! {
         let owner = portal.user("Ana", &[(&norte, billing_portal::auth::Role::Owner)]).await;
         let (mut ana, mut sam) = (portal.signed_in(&owner).await, portal.staff("Sam").await);
         let tenant = format!("/staff/tenants/{}", norte.id);
-        let pages = ["/staff", "/staff/figures.csv", "/staff/subscriptions.csv", "/staff/mrr-changes.csv", "/staff/tenants", &tenant, &format!("{tenant}/timeline")];
+        let pages = ["/staff", "/staff/figures.csv", "/staff/subscriptions.csv", "/staff/mrr-changes.csv", "/staff/health.csv", "/staff/tenants", &tenant, &format!("{tenant}/timeline")];
         for page in pages {
             ana.get(page).await.expect(StatusCode::NOT_FOUND);
             portal.browser().get(page).await.expect(StatusCode::SEE_OTHER);

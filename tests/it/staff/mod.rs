@@ -2,6 +2,7 @@
 
 mod behalf;
 mod figures;
+mod health;
 mod tenants;
 
 pub(crate) use figures::agree_with_rows;

@@ -1,5 +1,5 @@
 use billing_portal::cli::Format;
-use billing_portal::webhooks::cli;
+use billing_portal::webhooks::{Filter, State, cli};
 use billing_portal::worker::{self, Tools};
 
 use super::*;
@@ -292,10 +292,21 @@ both_databases! {
         let db = &scene.portal.db;
         let stats: Value = serde_json::from_str(&cli::stats(db, &scene.portal.clock, Format::Json).await.unwrap()).unwrap();
         assert_eq!((&stats["done"], &stats["not_needed"], &stats["pending"], &stats["total"]), (&json!(1), &json!(1), &json!(0), &json!(2)));
-        let list = cli::list(db, Some("done"), Some("cus_1"), 10, Format::Text).await.unwrap();
-        assert!(list.contains("evt_customer") && !list.contains("evt_9"), "{list}");
+        let list = async |filter: &Filter| cli::list(db, filter, 10, Format::Text).await.unwrap();
+        let done = Filter { state: Some(State::Done), whose: "cus_1".to_owned(), ..Filter::default() };
+        let listed = list(&done).await;
+        assert!(listed.contains("evt_customer") && !listed.contains("evt_9"), "{listed}");
+        let levitated = list(&Filter { kind: "invoice.levitated".to_owned(), ..Filter::default() }).await;
+        assert!(levitated.contains("evt_9") && !levitated.contains("evt_customer"), "{levitated}");
+        let now = scene.portal.clock.wall().as_second();
+        assert_eq!(list(&Filter { from: Some(now + 1), ..Filter::default() }).await, "");
+        assert_eq!(list(&Filter { until: Some(now), ..Filter::default() }).await, "");
         let shown: Value = serde_json::from_str(&cli::show(db, "evt_9").await.unwrap()).unwrap();
         assert_eq!(shown["payload"]["data"]["object"]["id"], "x");
+        let secret = json!({ "id": "pi_1", "client_secret": "pi_1_secret_quiet", "note": "4242 4242 4242 4242" });
+        deliver(&scene.portal, &event("evt_10", "payment_intent.created", START, &secret)).await;
+        let shown = cli::show(db, "evt_10").await.unwrap();
+        assert!(shown.contains("pi_1") && !shown.contains("quiet") && !shown.contains("4242 4242"), "{shown}");
         assert!(cli::show(db, "evt_none").await.is_err());
         assert!(cli::replay(db, &scene.portal.clock, Some("evt_none")).await.is_err());
     }
