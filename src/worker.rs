@@ -225,10 +225,10 @@ async fn recover(tools: Tools, halted: watch::Receiver<bool>) {
 async fn daily(tools: Tools, halted: watch::Receiver<bool>) {
     let holder = id::random_text();
     while !*halted.borrow() {
-        match usage::work::daily(&tools.db, &tools.stripe, &tools.clock, &holder).await {
+        match usage::work::daily(&tools.db, &tools.stripe, &tools.app.catalog, &tools.clock, &holder).await {
             Ok(0) => {}
             Ok(compared) => tracing::info!(compared, "held usage against Stripe's"),
-            Err(error) => tracing::warn!(%error, "cannot hold usage against Stripe's; a day later again"),
+            Err(error) => tracing::warn!(%error, "cannot hold usage against Stripe's; an hour later again"),
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
     }

@@ -13,7 +13,7 @@ use crate::db::Db;
 use crate::stripe::calls::account;
 use crate::stripe::{Budget, PortalConfigurationId, Stripe};
 use crate::sync;
-use crate::webhooks::endpoint;
+use crate::webhooks::{destination, endpoint};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,8 +61,13 @@ pub async fn run(
     sync::catalogue(db, stripe).await?;
     if let Some(url) = wish.webhook_url {
         let ensured = endpoint::ensure(db, clock, stripe, url, wish.rotate).await?;
-        report.items.push(ensured.item);
+        report.items.extend(ensured.item);
         report.notes.extend(ensured.notes);
+        if catalog.bills_by_meter() {
+            let ensured = destination::ensure(db, clock, stripe, url, wish.rotate).await?;
+            report.items.extend(ensured.item);
+            report.notes.extend(ensured.notes);
+        }
     }
     if catalog.policy.automatic_tax {
         report.notes.extend(tax_hint(stripe).await?);

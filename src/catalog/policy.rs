@@ -334,6 +334,11 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// Whether anything is billed by one of Stripe's meters.
+    pub fn bills_by_meter(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.meter.is_some())
+    }
+
     /// The metric of that id.
     pub fn metric(&self, id: &str) -> Option<&Metric> {
         self.metrics.iter().find(|metric| metric.id == id)

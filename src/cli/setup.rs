@@ -29,7 +29,7 @@ pub(super) struct SetupArgs {
     /// Another address that Stripe sends events to
     #[arg(long)]
     webhook_url: Option<Url>,
-    /// Replace the webhook endpoint, and with it its signing secret, without a gap
+    /// Replace the webhook endpoint and the event destination, and with them their signing secrets, without a gap
     #[arg(long)]
     rotate_webhook_secret: bool,
     /// Put back what somebody has changed in Stripe since

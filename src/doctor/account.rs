@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Check, skew};
+use super::{Check, destination, skew};
 use crate::catalog;
 use crate::catalog::policy::Catalog;
 use crate::catalog::setup::{self, Outcome};
@@ -14,13 +14,14 @@ use crate::stripe::{API_VERSION, Budget, Error, Stripe};
 use crate::webhooks::{endpoint, secrets, store};
 
 /// What this module looks at, for saying that it could not.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "account",
     "clock",
     "webhook_endpoint",
     "webhook_events",
     "webhook_version",
     "webhook_secret",
+    destination::NAME,
     "catalogue",
     "portal_configuration",
     "tax",
@@ -57,6 +58,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Check> {
     checks.push(may_charge(account.value.charges_enabled, patient.stripe.is_live()));
     checks.push(skew(patient.clock.wall().as_second(), account.date.as_second()));
     checks.extend(webhooks(patient).await);
+    checks.push(destination::check(patient).await);
     checks.extend(catalogue(patient).await);
     checks.push(tax(patient).await);
     checks.push(Check::notice(
@@ -171,18 +173,26 @@ fn standing(endpoint: &WebhookEndpoint, count: usize, url: &str) -> Check {
     Check::good("webhook_endpoint", format!("{} sends to {url}", endpoint.id))
 }
 
+/// The secrets that are stored; none where the database cannot be read.
+async fn stored_secrets(patient: &Patient<'_>) -> Option<Vec<store::Sealed>> {
+    let mut tx = patient.db?.read().await.ok()?;
+    let wall = patient.clock.wall().as_second();
+    store::secrets(&mut tx, patient.stripe.is_live(), wall).await.ok()
+}
+
+/// Whether the secret of what Stripe calls `id` is stored and can be read; none where the database cannot be.
+pub(super) async fn secret_opens(patient: &Patient<'_>, id: &str) -> Option<bool> {
+    let rows = stored_secrets(patient).await?;
+    Some(rows.iter().any(|row| row.endpoint_id == id && secrets::unseal(patient.stripe, row).is_some()))
+}
+
 /// Whether deliveries of the endpoint can be believed.
 async fn secret(patient: &Patient<'_>, endpoint: Option<&WebhookEndpoint>) -> Check {
     const NAME: &str = "webhook_secret";
-    let Some(db) = patient.db else {
+    let Some(rows) = stored_secrets(patient).await else {
         return Check::skipped(NAME, "the database cannot be read");
     };
-    let wall = patient.clock.wall().as_second();
-    let rows = match db.read().await {
-        Ok(mut tx) => store::secrets(&mut tx, patient.stripe.is_live(), wall).await,
-        Err(error) => Err(error),
-    };
-    let Ok(rows) = rows else { return Check::skipped(NAME, "the database cannot be read") };
+    let rows: Vec<_> = rows.into_iter().filter(|row| row.kind == store::Kind::Endpoint).collect();
     let opens = |row: &&store::Sealed| secrets::unseal(patient.stripe, row).is_some();
     let of_endpoint =
         rows.iter().find(|row| endpoint.is_some_and(|endpoint| endpoint.id.as_str() == row.endpoint_id));

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod cli;
+mod destination;
 pub mod house;
 
 use serde::Serialize;

@@ -440,7 +440,12 @@ impl Words<'_> {
         let mut facts = vec![(metric, self.text("mail-of", &args))];
         facts.extend(usage.resets_at.map(|at| (self.word("mail-resets-at"), self.date(at))));
         Content {
-            subject: self.text("mail-usage-subject", &args),
+            // A hard limit can be reached with something left: what was asked for was more than that.
+            subject: if usage.percent >= 100 && usage.used < usage.limit {
+                self.text("mail-usage-subject-refused", &args)
+            } else {
+                self.text("mail-usage-subject", &args)
+            },
             paragraphs: vec![self.text("mail-usage-text", &args), self.word(next)],
             facts,
             button: self.button("mail-see-usage", "/usage"),

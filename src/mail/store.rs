@@ -35,6 +35,19 @@ pub async fn stage(tx: &mut Tx, mail: &New, now: Timestamp) -> Result<bool> {
     Ok(staged > 0)
 }
 
+/// Whether a mail of that kind and cause was ever staged.
+///
+/// # Errors
+/// See [`stage`].
+pub async fn is_staged(tx: &mut Tx, kind: Kind, cause: &str) -> Result<bool> {
+    let found: Option<(i64,)> = tx
+        .query(sql!("select cast(1 as bigint) from mails where cause = $1"))
+        .bind(format!("{}:{cause}", kind.as_str()))
+        .optional()
+        .await?;
+    Ok(found.is_some())
+}
+
 /// A mail that this worker sends, until its claim is over.
 #[derive(Clone, Debug)]
 pub struct Claimed {

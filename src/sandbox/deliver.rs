@@ -59,17 +59,22 @@ fn listens(endpoint: &Value, name: &str) -> bool {
 }
 
 /// Queues an event for every endpoint that wants it, in the order the endpoints were made.
-pub(crate) fn enqueue(state: &mut State, id: &str) {
-    let Some(event) = state.store.get(Kind::Event, id) else { return };
+pub(crate) fn enqueue(state: &mut State, kind: Kind, id: &str) {
+    let Some(event) = state.store.get(kind, id) else { return };
     let name = event.text("type").to_owned();
-    let body = Bytes::from(serde_json::to_vec_pretty(&public(event)).unwrap_or_default());
-    let endpoints = state.store.all(Kind::WebhookEndpoint).filter(|endpoint| listens(endpoint, &name));
+    let (body, to) = match kind {
+        Kind::ThinEvent => (events::thin(event), Kind::EventDestination),
+        _ => (public(event), Kind::WebhookEndpoint),
+    };
+    let body = Bytes::from(serde_json::to_vec_pretty(&body).unwrap_or_default());
+    let endpoints = state.store.all(to).filter(|endpoint| listens(endpoint, &name));
     let queued: Vec<Delivery> = endpoints
         .map(|endpoint| Delivery {
             event: id.to_owned(),
             name: name.clone(),
             endpoint: endpoint.id(),
-            url: endpoint.text("url").to_owned(),
+            // A destination shows its address only to who asks for it.
+            url: endpoint.maybe_text("url").or(endpoint.note("url").as_str()).unwrap_or_default().to_owned(),
             secret: endpoint.note("secret").as_str().unwrap_or_default().to_owned(),
             body: body.clone(),
             tries: 0,

@@ -33,16 +33,53 @@ pub(crate) fn emit(state: &mut State, name: &str, object: &Value, previous: Opti
         "type": name,
     });
     state.store.put(Kind::Event, event);
-    trim(state);
+    trim(state, Kind::Event);
 }
 
-fn trim(state: &mut State) {
-    if state.store.count(Kind::Event) <= KEPT {
+/// Records an event of version 2 of the API: delivered thin, to event destinations alone, and asked for with its data.
+pub(crate) fn emit_thin(state: &mut State, name: &str, related: Value, data: Value) {
+    if state.quiet {
         return;
     }
-    let oldest = state.store.all(Kind::Event).next().map(|event| event.id());
+    let request = json!({ "id": state.cause.request, "idempotency_key": state.cause.key });
+    let reason = state.cause.request.as_ref().map(|_| json!({ "type": "request", "request": request }));
+    let event = json!({
+        "id": state.id("evt_test_"),
+        "object": "v2.core.event",
+        "type": name,
+        "created": moment(state.at),
+        "context": null,
+        "livemode": false,
+        "reason": reason,
+        "related_object": related,
+        "data": data,
+    });
+    state.store.put(Kind::ThinEvent, event);
+    trim(state, Kind::ThinEvent);
+}
+
+/// What is delivered of an event of version 2.
+pub(crate) fn thin(event: &Value) -> Value {
+    let mut thin = public(event);
+    if let Some(fields) = thin.as_object_mut() {
+        fields.remove("data");
+    }
+    thin
+}
+
+/// A time as version 2 of the API writes it.
+pub(crate) fn moment(at: i64) -> String {
+    let at = jiff::Timestamp::from_second(at).unwrap_or_default();
+    format!("{at:.3}")
+}
+
+fn trim(state: &mut State, kind: Kind) {
+    if state.store.count(kind) <= KEPT {
+        return;
+    }
+    let oldest = state.store.all(kind).next().map(|event| event.id());
     if let Some(oldest) = oldest {
-        state.store.remove(Kind::Event, &oldest);
+        state.store.remove(kind, &oldest);
     }
 }
 

@@ -10,8 +10,8 @@ use super::json::Json;
 /// What a request that meets a fault gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// An error answer with this status, in Stripe's format.
-    Status(u16),
+    /// An error answer with this status, in Stripe's format, and these fields beside the usual ones.
+    Status(u16, Value),
     /// No answer for this long, then the true one.
     Hang(Duration),
     /// 200 with a body that is not JSON.
@@ -35,11 +35,12 @@ struct Rule {
 pub(crate) struct Faults(Vec<Rule>);
 
 impl Faults {
-    /// Adds a rule: `{path, method?, times?, status | hang_ms | garbage | cut, after?}`.
+    /// Adds a rule: `{path, method?, times?, status, error? | hang_ms | garbage | cut, after?}`.
     pub(crate) fn add(&mut self, wish: &Value) -> Answer<()> {
         let fault = if let Some(status) = wish.maybe_int("status") {
             let status = u16::try_from(status).ok().filter(|status| (400..600).contains(status));
-            Fault::Status(status.ok_or_else(|| ApiError::invalid("status", "must be 400 to 599"))?)
+            let status = status.ok_or_else(|| ApiError::invalid("status", "must be 400 to 599"))?;
+            Fault::Status(status, wish["error"].clone())
         } else if let Some(millis) = wish.maybe_int("hang_ms") {
             Fault::Hang(Duration::from_millis(u64::try_from(millis).unwrap_or(0).min(120_000)))
         } else if wish.flag("garbage") {

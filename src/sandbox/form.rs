@@ -36,6 +36,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Answer<Node> {
     Ok(root)
 }
 
+/// The tree of a JSON body.
+pub(crate) fn of_json(value: &Value) -> Node {
+    match value {
+        Value::Object(fields) => {
+            Node::Branch(fields.iter().map(|(name, value)| (name.clone(), of_json(value))).collect())
+        }
+        Value::Array(items) => {
+            Node::Branch(items.iter().enumerate().map(|(n, item)| (n.to_string(), of_json(item))).collect())
+        }
+        Value::Null => Node::Leaf(String::new()),
+        Value::String(text) => Node::Leaf(text.clone()),
+        other => Node::Leaf(other.to_string()),
+    }
+}
+
 fn path_of(key: &str) -> Answer<Vec<String>> {
     let bad = || ApiError::invalid(key, format!("Invalid parameter name: {key}"));
     let (head, rest) = key.find('[').map_or((key, ""), |at| key.split_at(at));

@@ -159,6 +159,9 @@ impl Incoming {
     /// The parameters, of the query and of the body.
     fn parameters(&self) -> Answer<Node> {
         let kind = self.header("content-type").unwrap_or_default();
+        if self.path.starts_with("/v2/") && !self.body.is_empty() {
+            return json_parameters(kind, &self.body);
+        }
         if !self.body.is_empty() && !kind.starts_with("application/x-www-form-urlencoded") {
             return Err(ApiError::refused(format!(
                 "Invalid request: requests must be form-encoded (application/x-www-form-urlencoded), not {kind}."
@@ -175,14 +178,18 @@ impl Incoming {
     /// The answer that a fault asks for.
     fn fail(&self, handle: &Handle, fault: &Fault) -> Response {
         match fault {
-            Fault::Status(429) => {
+            Fault::Status(429, _) => {
                 let error = ApiError::new(429, "invalid_request_error", "Request rate limit exceeded.")
                     .code("rate_limit");
                 self.refuse(handle, &error)
             }
-            Fault::Status(status) => {
+            Fault::Status(status, fields) => {
                 let kind = if *status < 500 { "invalid_request_error" } else { "api_error" };
-                self.refuse(handle, &ApiError::new(*status, kind, "The sandbox was asked to fail here."))
+                let mut error = ApiError::new(*status, kind, "The sandbox was asked to fail here.");
+                for (name, value) in fields.as_object().into_iter().flatten() {
+                    error = error.with(name, value.clone());
+                }
+                self.refuse(handle, &error)
             }
             Fault::Garbage | Fault::Hang(_) => {
                 self.respond(handle, 200, Bytes::from_static(b"<html>\x00not what you asked for"), None)
@@ -215,6 +222,18 @@ impl Incoming {
         }
         response
     }
+}
+
+/// The parameters of version 2 of the API, whose bodies are JSON.
+fn json_parameters(kind: &str, body: &[u8]) -> Answer<Node> {
+    if !kind.starts_with("application/json") {
+        return Err(ApiError::refused(format!(
+            "Invalid request: requests must be JSON (application/json), not {kind}."
+        )));
+    }
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| ApiError::refused(format!("Invalid request: the body is no JSON: {error}")))?;
+    Ok(form::of_json(&body))
 }
 
 fn render(value: &Value) -> Bytes {

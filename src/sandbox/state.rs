@@ -179,8 +179,8 @@ impl State {
 
     /// Makes what was done final, and hands its events to the delivery worker.
     pub(crate) fn commit(&mut self) {
-        for event in self.store.commit() {
-            deliver::enqueue(self, &event);
+        for (kind, event) in self.store.commit() {
+            deliver::enqueue(self, kind, &event);
         }
     }
 

@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Discount,
     Dispute,
     Event,
+    EventDestination,
     Invoice,
     InvoiceItem,
     InvoicePayment,
@@ -40,6 +41,7 @@ pub(crate) enum Kind {
     TaxId,
     TaxRate,
     TestClock,
+    ThinEvent,
     WebhookEndpoint,
 }
 
@@ -52,7 +54,8 @@ impl Kind {
             Self::Customer => "customer",
             Self::Discount => "discount",
             Self::Dispute => "dispute",
-            Self::Event => "event",
+            Self::Event | Self::ThinEvent => "event",
+            Self::EventDestination => "event destination",
             Self::Invoice => "invoice",
             Self::InvoiceItem => "invoiceitem",
             Self::InvoicePayment => "invoice_payment",
@@ -228,12 +231,12 @@ impl Store {
     }
 
     /// Makes everything so far final. Gives the ids of the events that appeared, in order.
-    pub(crate) fn commit(&mut self) -> Vec<String> {
+    pub(crate) fn commit(&mut self) -> Vec<(Kind, String)> {
         let journal = std::mem::take(&mut self.journal);
         journal
             .into_iter()
-            .filter(|(kind, _, previous)| *kind == Kind::Event && previous.is_none())
-            .map(|(_, id, _)| id)
+            .filter(|(kind, _, previous)| matches!(kind, Kind::Event | Kind::ThinEvent) && previous.is_none())
+            .map(|(kind, id, _)| (kind, id))
             .collect()
     }
 }

@@ -114,6 +114,8 @@ ids! {
     EventId
     /// A webhook endpoint, `we_…`.
     WebhookEndpointId
+    /// An event destination, `ed_…`.
+    EventDestinationId
     /// An account of Stripe's, `acct_…`.
     AccountId
 }

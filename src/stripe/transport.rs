@@ -167,6 +167,8 @@ struct Prepared {
     method: Method,
     uri: Uri,
     body: Bytes,
+    /// What the body is written in.
+    format: &'static str,
     key: Option<HeaderValue>,
 }
 
@@ -285,7 +287,11 @@ impl Stripe {
         let query =
             query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
         // The builders know version 1 of the API alone; what is asked of version 2 says so.
-        let version = if path.starts_with("/v2/") { "" } else { "/v1" };
+        let (version, format) = if path.starts_with("/v2/") {
+            ("", "application/json")
+        } else {
+            ("/v1", "application/x-www-form-urlencoded")
+        };
         let uri = format!("{base}{version}{path}{query}")
             .parse()
             .map_err(|_| Error::Setup("the request has no valid address".to_owned()))?;
@@ -298,7 +304,7 @@ impl Stripe {
             .map(|key| HeaderValue::from_str(key.as_str()))
             .transpose()
             .map_err(|_| Error::Setup("the idempotency key is no header value".to_owned()))?;
-        Ok(Prepared { method, uri, body: body.unwrap_or_default().into(), key })
+        Ok(Prepared { method, uri, body: body.unwrap_or_default().into(), format, key })
     }
 
     /// One try, and what it means for another.
@@ -326,7 +332,7 @@ impl Stripe {
             request = request.header("idempotency-key", key.clone());
         }
         if !prepared.body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            request = request.header(CONTENT_TYPE, prepared.format);
         }
         let request =
             request.body(Full::new(prepared.body.clone())).map_err(|e| Error::Setup(e.to_string()))?;

@@ -7,11 +7,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::ledger::{self, Ledger, Slot};
+use super::ledger::{self, Booked, Ledger, Slot};
 use super::store::{self, Kept};
 use super::{Answer, Event, Outcome, Refusal, Standing, Terms};
 use crate::catalog::policy::Catalog;
 use crate::catalog::product::Limit;
+use crate::clock::from_seconds;
 use crate::db::{self, Batch, Db, GroupCommit, Tx};
 
 /// The way in for events. Cloning is cheap.
@@ -58,13 +59,14 @@ type Name<'a> = (&'a str, &'a str);
 
 async fn write(tx: &mut Tx, catalog: &Catalog, events: &[Event]) -> db::Result<Vec<Answer>> {
     let tenants: BTreeSet<&str> = events.iter().map(|event| event.tenant.as_str()).collect();
-    let terms = store::lock_terms(tx, &tenants).await?;
+    let mut terms = store::lock_terms(tx, &tenants).await?;
+    let booked = look_back(tx, events, &mut terms).await?;
     let names: BTreeSet<Name<'_>> = events.iter().map(name).collect();
     let names: Vec<Name<'_>> = names.into_iter().collect();
     let known = store::kept(tx, &names).await?;
-    let totals = store::totals(tx, &slots(events, &terms)).await?;
+    let totals = store::totals(tx, &slots(events, &terms, &booked)).await?;
 
-    let mut ledger = Ledger::new(catalog, &terms, totals);
+    let mut ledger = Ledger::new(catalog, &terms, &booked, totals);
     let mut kept: HashMap<Name<'_>, Kept> =
         known.iter().map(|(tenant, key, kept)| ((tenant.as_str(), key.as_str()), kept.clone())).collect();
     let mut new = Vec::with_capacity(events.len());
@@ -99,10 +101,36 @@ fn name(event: &Event) -> Name<'_> {
     (event.tenant.as_str(), event.key.as_str())
 }
 
-fn slots(events: &[Event], terms: &HashMap<String, Terms>) -> Vec<Slot> {
+/// Reads what late events need beside: subscriptions that are over, and the periods that they fall into.
+async fn look_back(tx: &mut Tx, events: &[Event], terms: &mut HashMap<String, Terms>) -> db::Result<Booked> {
+    let is_late =
+        |event: &&Event| terms.get(event.tenant.as_str()).is_some_and(|terms| ledger::is_late(event, terms));
+    let late: Vec<&Event> = events.iter().filter(is_late).collect();
+    if late.is_empty() {
+        return Ok(Booked::new());
+    }
+    let unclear: BTreeSet<&str> = late
+        .iter()
+        .filter(|event| !terms[event.tenant.as_str()].knows(from_seconds(event.at)))
+        .map(|event| event.tenant.as_str())
+        .collect();
+    if !unclear.is_empty() {
+        let oldest = late.iter().map(|event| event.at).min().unwrap_or_default();
+        for (tenant, subscription) in store::ended_since(tx, &unclear, oldest).await? {
+            if let Some(terms) = terms.get_mut(&tenant) {
+                terms.remember(subscription);
+            }
+        }
+    }
+    let names: BTreeSet<(&str, &str, i64)> =
+        late.iter().map(|event| (event.tenant.as_str(), event.metric.as_str(), event.at)).collect();
+    store::booked(tx, &names.into_iter().collect::<Vec<_>>()).await
+}
+
+fn slots(events: &[Event], terms: &HashMap<String, Terms>, booked: &Booked) -> Vec<Slot> {
     let slots: BTreeSet<Slot> = events
         .iter()
-        .filter_map(|event| Some(ledger::slot(event, terms.get(event.tenant.as_str())?).0))
+        .filter_map(|event| Some(ledger::slot(event, terms.get(event.tenant.as_str())?, booked).0))
         .collect();
     slots.into_iter().collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::period::{Window, day_of};
-use super::{Answer, Change, Event, Outcome, Standing, Terms, judge};
+use super::{Answer, Change, Event, Outcome, Refusal, Standing, Terms, judge};
 use crate::catalog::policy::Catalog;
 use crate::catalog::product::Limit;
 use crate::clock::from_seconds;
@@ -54,6 +54,7 @@ pub(super) struct Threshold {
 pub(super) struct Ledger<'a> {
     catalog: &'a Catalog,
     terms: &'a HashMap<String, Terms>,
+    booked: &'a Booked,
     totals: HashMap<Slot, Total>,
     touched: BTreeSet<Slot>,
     days: BTreeMap<(Slot, i64), DayChange>,
@@ -71,9 +72,37 @@ pub(super) struct Changes {
     pub(super) thresholds: Vec<Threshold>,
 }
 
+/// Periods of the books that late events may fall into, by tenant, metric and time.
+pub(super) type Booked = HashMap<(String, String, i64), Window>;
+
+/// Whether a counter's event belongs to another period than the one that it comes in.
+pub(super) fn is_late(event: &Event, terms: &Terms) -> bool {
+    matches!(event.change, Change::Add(_))
+        && !terms.window(from_seconds(event.now)).contains(from_seconds(event.at))
+}
+
+/// The period that an event falls in. What is late goes into the period of then if the books have it: another day on which
+/// periods begin, or another plan, must not open a second one beside it, at zero.
+fn window(event: &Event, terms: &Terms, booked: &Booked) -> Window {
+    let at = from_seconds(event.at);
+    let current = terms.window(from_seconds(event.now));
+    if current.contains(at) {
+        return current;
+    }
+    let name = (event.tenant.as_str().to_owned(), event.metric.clone(), event.at);
+    let then = terms.at(at);
+    let known = booked.get(&name).filter(|known| then.from().is_none_or(|from| known.start >= from));
+    match known {
+        // It may have ended earlier than it was to.
+        Some(known) if at < current.start => Window { end: known.end.min(current.start), ..*known },
+        Some(known) => *known,
+        None => terms.window(at),
+    }
+}
+
 /// The total that an event changes, and the period it falls in.
-pub(super) fn slot(event: &Event, terms: &Terms) -> (Slot, Window) {
-    let window = terms.cycle.window(from_seconds(event.at));
+pub(super) fn slot(event: &Event, terms: &Terms, booked: &Booked) -> (Slot, Window) {
+    let window = window(event, terms, booked);
     let period_start = match event.change {
         Change::Add(_) => window.start.as_second(),
         Change::Set(_) => LEVEL,
@@ -87,11 +116,13 @@ impl<'a> Ledger<'a> {
     pub(super) fn new(
         catalog: &'a Catalog,
         terms: &'a HashMap<String, Terms>,
+        booked: &'a Booked,
         totals: HashMap<Slot, Total>,
     ) -> Self {
         Self {
             catalog,
             terms,
+            booked,
             totals,
             touched: BTreeSet::new(),
             days: BTreeMap::new(),
@@ -103,8 +134,12 @@ impl<'a> Ledger<'a> {
     /// Applies an event whose key is new; none where nobody knows the tenant.
     pub(super) fn apply(&mut self, event: &Event) -> Option<Answer> {
         let terms = self.terms.get(event.tenant.as_str())?;
-        let (slot, window) = slot(event, terms);
-        let limit = terms.limit(self.catalog, &event.metric);
+        let (slot, window) = slot(event, terms, self.booked);
+        // A counter is judged by what held when it was used; a level, however late, is what there is from now on.
+        let limit = match event.change {
+            Change::Add(_) => terms.at(from_seconds(event.at)).limit(self.catalog, &event.metric),
+            Change::Set(_) => terms.limit(self.catalog, &event.metric),
+        };
         let before = self.totals.get(&slot).copied().unwrap_or_default();
         let answer = match event.change {
             Change::Add(quantity) => self.add(event, &slot, window, before, quantity, limit),
@@ -112,7 +147,9 @@ impl<'a> Ledger<'a> {
         };
         if answer.outcome == Outcome::Recorded {
             self.note_day(event, &slot, window);
-            self.note_thresholds(event, before.value, answer.standing, window);
+        }
+        if window.contains(from_seconds(event.now)) {
+            self.note_thresholds(event, before.value, answer, window);
         }
         Some(answer)
     }
@@ -173,19 +210,25 @@ impl<'a> Ledger<'a> {
         known.at = known.at.max(event.at);
     }
 
-    fn note_thresholds(&mut self, event: &Event, before: i64, standing: Standing, window: Window) {
-        let Some(limit) = standing.limit.limit.filter(|limit| *limit > 0) else { return };
-        let is_at =
-            |used: i64, percent: u16| i128::from(used) * 100 >= i128::from(limit) * i128::from(percent);
-        // Who leaps over both hears of the higher one.
-        let reached = |percent: &u16| is_at(standing.used, *percent) && !is_at(before, *percent);
-        self.thresholds.extend(THRESHOLDS.into_iter().rev().find(reached).map(|percent| Threshold {
-            tenant: event.tenant.clone(),
-            metric: event.metric.clone(),
-            period_start: window.start.as_second(),
-            percent,
-            standing,
-        }));
+    /// Notes a share of the limit that is reached for the first time. What a hard limit refuses has reached it, though what is
+    /// used stays below.
+    fn note_thresholds(&mut self, event: &Event, before: i64, answer: Answer, window: Window) {
+        let Answer { outcome, standing } = answer;
+        let percent = match outcome {
+            Outcome::Refused(Refusal::LimitReached) => THRESHOLDS.last().copied(),
+            Outcome::Recorded => reached(standing).filter(|percent| !is_at(before, standing.limit, *percent)),
+            _ => None,
+        };
+        let Some(percent) = percent else { return };
+        let (tenant, metric) = (event.tenant.clone(), event.metric.clone());
+        let told = Threshold { tenant, metric, period_start: window.start.as_second(), percent, standing };
+        let same = |one: &Threshold| {
+            (&one.tenant, &one.metric, one.period_start, one.percent)
+                == (&told.tenant, &told.metric, told.period_start, told.percent)
+        };
+        if !self.thresholds.iter().any(same) {
+            self.thresholds.push(told);
+        }
     }
 
     /// What there is to write, each in the order of its key.
@@ -204,6 +247,16 @@ impl<'a> Ledger<'a> {
     }
 }
 
-fn answer(refusal: Option<super::Refusal>, standing: Standing) -> Answer {
+fn is_at(used: i64, limit: Limit, percent: u16) -> bool {
+    let Some(limit) = limit.limit.filter(|limit| *limit > 0) else { return false };
+    i128::from(used) * 100 >= i128::from(limit) * i128::from(percent)
+}
+
+/// The highest share that tells somebody and is reached: who leaps over several hears of that one alone.
+pub(super) fn reached(standing: Standing) -> Option<u16> {
+    THRESHOLDS.into_iter().rev().find(|percent| is_at(standing.used, standing.limit, *percent))
+}
+
+fn answer(refusal: Option<Refusal>, standing: Standing) -> Answer {
     Answer { outcome: refusal.map_or(Outcome::Recorded, Outcome::Refused), standing }
 }

@@ -9,8 +9,62 @@ use super::{MOST, OLDEST};
 /// Tries of one part before staff have to look at it: with the waits between them some nine hours.
 pub const TRIES: i64 = 12;
 
-/// Stripe's type of an event that says which reports could not be counted.
-pub const ERROR_REPORT: &str = "v1.billing.meter.error_report_triggered";
+/// What Stripe tells of use that it could not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReportKind {
+    /// A meter did not take some reports.
+    #[default]
+    ErrorReport,
+    /// Reports name no meter that there is.
+    NoMeter,
+}
+
+impl ReportKind {
+    /// The kinds.
+    const ALL: [Self; 2] = [Self::ErrorReport, Self::NoMeter];
+
+    /// Stripe's type of the event.
+    pub const fn event_type(self) -> &'static str {
+        match self {
+            Self::ErrorReport => "v1.billing.meter.error_report_triggered",
+            Self::NoMeter => "v1.billing.meter.no_meter_found",
+        }
+    }
+
+    /// As it stands in the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ErrorReport => "error_report",
+            Self::NoMeter => "no_meter",
+        }
+    }
+
+    /// The key of what it means.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::ErrorReport => "usage-report-errors",
+            Self::NoMeter => "usage-report-no-meter",
+        }
+    }
+}
+
+/// The word is no kind of report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no kind of report about meters")]
+pub struct NoKind;
+
+impl std::str::FromStr for ReportKind {
+    type Err = NoKind;
+
+    fn from_str(word: &str) -> Result<Self, NoKind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(NoKind)
+    }
+}
+
+crate::text_column!(ReportKind);
+
+/// How long Stripe knows a part by its name, in seconds: it promises a day, of which an hour is left for clocks and queues.
+pub const KNOWN_FOR: i64 = 23 * 3_600;
 
 /// The name under which a part is sent. It is the same whenever the part is tried again: Stripe counts it once.
 ///
@@ -57,6 +111,8 @@ pub fn wait(attempts: i64) -> i64 {
 pub struct ErrorReport {
     /// The event's id.
     pub event: String,
+    /// What it tells.
+    pub kind: ReportKind,
     /// The meter.
     pub meter: Option<String>,
     /// How many reports it is about.
@@ -87,14 +143,9 @@ impl ErrorReport {
 
     /// The same, from JSON that was read.
     pub fn read_value(event: &Value) -> Option<Self> {
-        if event["type"] != ERROR_REPORT {
-            return None;
-        }
+        let kind = ReportKind::ALL.into_iter().find(|kind| event["type"] == kind.event_type())?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        // An event of version 1 wraps what it is about once more.
-        let data =
-            if event["data"]["object"].is_object() { &event["data"]["object"] } else { &event["data"] };
-        let related = [&event["related_object"], &data["related_object"]];
+        let data = &event["data"];
         let types = data["reason"]["error_types"].as_array().map_or(&[][..], Vec::as_slice);
         let samples = types.iter().flat_map(|kind| {
             let code = text(&kind["code"]);
@@ -108,7 +159,8 @@ impl ErrorReport {
         let count = data["reason"]["error_count"].as_i64().unwrap_or(0);
         Some(Self {
             event: event["id"].as_str()?.to_owned(),
-            meter: related.iter().find_map(|object| object["id"].as_str()).map(str::to_owned),
+            kind,
+            meter: event["related_object"]["id"].as_str().map(str::to_owned),
             count,
             summary: text(&data["developer_message_summary"]),
             samples: samples.take(50).collect(),
@@ -154,6 +206,8 @@ mod tests {
         assert_eq!(report.samples[0].identifier.as_deref(), Some("ten_1:ai_tokens:1800000000:1"));
         let thin = br#"{"id":"evt_2","type":"v1.billing.meter.error_report_triggered","related_object":{"id":"mtr_1"}}"#;
         assert!(ErrorReport::read(thin).expect("a report").is_thin());
+        let lost = br#"{"id":"evt_4","type":"v1.billing.meter.no_meter_found","related_object":null}"#;
+        assert_eq!(ErrorReport::read(lost).expect("a report").kind, ReportKind::NoMeter);
         assert_eq!(ErrorReport::read(br#"{"id":"evt_3","type":"invoice.paid"}"#), None);
         assert_eq!(ErrorReport::read(b"[]"), None);
     }

@@ -150,15 +150,16 @@ impl Tariff {
         Some(Money::new(minor, self.currency))
     }
 
-    /// What the units beyond `included` cost, given that `used` are billed together.
-    pub fn beyond(&self, included: i64, used: i64) -> Option<Money> {
+    /// What the units beyond `included` cost, given that `used` are billed together with `earlier` ones of the months before.
+    pub fn beyond(&self, earlier: i64, included: i64, used: i64) -> Option<Money> {
         if used <= included {
             return Some(Money::zero(self.currency));
         }
-        if included == 0 {
+        let from = earlier.checked_add(included)?;
+        if from == 0 {
             return self.cost(used);
         }
-        let more = self.cost(used)?.minus(self.cost(included)?).ok()?;
+        let more = self.cost(earlier.checked_add(used)?)?.minus(self.cost(from)?).ok()?;
         // A volume price can fall when a step is reached: then the units beyond cost nothing more.
         Some(Money::new(more.minor.max(0), self.currency))
     }
@@ -225,10 +226,13 @@ mod tests {
         );
         let volume = tariff(Scheme::Volume(steps));
         assert_eq!([0, 10, 11, 20, 21].map(|quantity| cents(&volume, quantity)), [0, 0, 155, 200, 53]);
-        assert_eq!(graduated.beyond(10, 24).map(|m| m.minor), Some(160));
-        assert_eq!(graduated.beyond(20, 24).map(|m| m.minor), Some(10));
-        assert_eq!(volume.beyond(20, 21).map(|m| m.minor), Some(0));
-        assert_eq!(graduated.beyond(24, 24).map(|m| m.minor), Some(0));
+        assert_eq!(graduated.beyond(0, 10, 24).map(|m| m.minor), Some(160));
+        assert_eq!(graduated.beyond(0, 20, 24).map(|m| m.minor), Some(10));
+        assert_eq!(volume.beyond(0, 20, 21).map(|m| m.minor), Some(0));
+        assert_eq!(graduated.beyond(0, 24, 24).map(|m| m.minor), Some(0));
+        // The months of a year are billed together: each costs what the sum costs more.
+        assert_eq!(graduated.beyond(11, 0, 10).map(|m| m.minor), Some(153 - 105));
+        assert_eq!(graduated.beyond(10, 10, 14).map(|m| m.minor), Some(10));
     }
 
     #[test]

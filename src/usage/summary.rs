@@ -36,7 +36,7 @@ pub struct DayRow {
 }
 
 /// What is known of a tenant when it is asked where it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Its limits and periods.
     pub terms: Terms,
@@ -46,6 +46,8 @@ pub struct Facts {
     pub days: Vec<DayRow>,
     /// Levels of gauges.
     pub levels: BTreeMap<String, i64>,
+    /// What was used before the current period of what is billed together with it: the months of a year that are over.
+    pub earlier: BTreeMap<String, i64>,
 }
 
 /// A metric and all that follows from its use.
@@ -83,7 +85,7 @@ pub struct Summary {
 impl Summary {
     /// Puts the facts together.
     pub fn new(catalog: &Catalog, facts: &Facts, now: Timestamp) -> Self {
-        let window = facts.terms.cycle.window(now);
+        let window = facts.terms.window(now);
         let metrics = catalog.metrics.iter().map(|metric| use_of(catalog, facts, metric, window, now));
         Self { window, is_subscribed: facts.terms.is_subscribed(), metrics: metrics.collect() }
     }
@@ -140,7 +142,12 @@ fn use_of(catalog: &Catalog, facts: &Facts, metric: &Metric, window: Window, now
     let standing = Standing { used, limit, reset_at: is_counter.then_some(window.end) };
     let tariff = facts.tariffs.get(&metric.id).filter(|_| is_counter && facts.terms.is_subscribed()).cloned();
     let included = limit.limit.unwrap_or(0);
-    let beyond = |used: i64| tariff.as_ref()?.beyond(included, used);
+    let earlier = facts.earlier.get(&metric.id).copied().unwrap_or(0);
+    // Stripe bills no use of a trial; the price is shown all the same.
+    let beyond = |used: i64| match tariff.as_ref()? {
+        tariff if facts.terms.is_trial() => Some(Money::zero(tariff.currency)),
+        tariff => tariff.beyond(earlier, included, used),
+    };
     let (past, since) = complete_days(&days, now);
     let known = Known { past: &past, window, used, since, limit: limit.limit, now };
     let forecast = if is_counter && !days.is_empty() { forecast(&known) } else { None };
@@ -199,7 +206,7 @@ mod tests {
     }
 
     fn facts(days: Vec<DayRow>) -> Facts {
-        Facts { terms: Terms::new(None), tariffs: BTreeMap::new(), days, levels: BTreeMap::new() }
+        Facts { days, ..Facts::default() }
     }
 
     #[test]
@@ -239,7 +246,7 @@ mod tests {
                 Step { up_to: None, unit: Decimal::whole(5), flat: Decimal::ZERO },
             ]),
         };
-        assert_eq!(tariff.beyond(10, 12), Some(Money::new(10, Currency::EUR)));
-        assert_eq!(tariff.beyond(0, 12), Some(Money::new(10, Currency::EUR)));
+        assert_eq!(tariff.beyond(0, 10, 12), Some(Money::new(10, Currency::EUR)));
+        assert_eq!(tariff.beyond(0, 0, 12), Some(Money::new(10, Currency::EUR)));
     }
 }

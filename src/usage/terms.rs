@@ -1,5 +1,6 @@
 //! What a tenant may use: its limits and its periods.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -24,13 +25,21 @@ pub struct Subscribed {
     pub limits: BTreeMap<String, Limit>,
 }
 
-/// What a tenant may use, and in which periods.
+/// What a tenant may use, and in which periods: now, and in the past that late events come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// When periods begin.
     pub cycle: Cycle,
     /// What its subscription's plan includes; none is the free plan.
     plan: Option<BTreeMap<String, Limit>>,
+    /// Whether it is tried out: nothing that is used is billed.
+    is_trial: bool,
+    /// Since when they hold; none: always.
+    from: Option<Timestamp>,
+    /// Until when they held; none: they hold.
+    until: Option<Timestamp>,
+    /// The terms of subscriptions that are over.
+    past: Vec<Self>,
 }
 
 /// Whether a subscription in that state has its plan: one that was not paid for the first time has not, nor has one that is
@@ -39,25 +48,117 @@ fn has_its_plan(status: &SubscriptionStatus) -> bool {
     !status.is_over() && *status != SubscriptionStatus::Incomplete
 }
 
+impl Default for Terms {
+    /// Those of who never had a subscription.
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
 impl Terms {
     /// The terms of a tenant with that subscription: the one in force, or the latest that was.
     pub fn new(subscription: Option<Subscribed>) -> Self {
-        let Some(subscription) = subscription else {
-            return Self { cycle: Cycle::Calendar { since: None }, plan: None };
-        };
-        if !has_its_plan(&subscription.status) {
-            return Self { cycle: Cycle::Calendar { since: subscription.ended_at }, plan: None };
+        match subscription {
+            None => Self::free(None, None),
+            Some(subscription) if has_its_plan(&subscription.status) => Self::of(subscription),
+            Some(subscription) => {
+                let mut free = Self::free(subscription.ended_at, None);
+                free.remember(subscription);
+                free
+            }
         }
-        let cycle = match subscription.period.filter(|period| period.start < period.end) {
-            Some(period) => Cycle::Subscription { period, since: subscription.since.min(period.start) },
-            None => Cycle::Calendar { since: Some(subscription.since) },
+    }
+
+    /// Without a subscription, between two moments.
+    fn free(from: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        let cycle = Cycle::Calendar { since: from };
+        Self { cycle, plan: None, is_trial: false, from, until, past: Vec::new() }
+    }
+
+    fn of(subscription: Subscribed) -> Self {
+        let since = match subscription.period {
+            Some(period) => subscription.since.min(period.start),
+            None => subscription.since,
         };
-        Self { cycle, plan: Some(subscription.limits) }
+        let cycle = match subscription.period.filter(|period| period.start < period.end) {
+            Some(period) => Cycle::Subscription { period, since },
+            None => Cycle::Calendar { since: Some(since) },
+        };
+        let is_trial = subscription.status == SubscriptionStatus::Trialing;
+        let plan = Some(subscription.limits);
+        Self { cycle, plan, is_trial, from: Some(since), until: subscription.ended_at, past: Vec::new() }
+    }
+
+    /// Adds a subscription that is over: what happened while it held is judged by it. One that never began is left out.
+    pub fn remember(&mut self, subscription: Subscribed) {
+        let began = subscription.status == SubscriptionStatus::Canceled;
+        let Some(end) = subscription.ended_at.filter(|end| began && *end > subscription.since) else {
+            return;
+        };
+        let past = Self { until: Some(end), ..Self::of(subscription) };
+        if !self.past.contains(&past) {
+            self.past.push(past);
+        }
+    }
+
+    /// Whether it is clear, from the subscriptions that are known, what held at a time.
+    pub fn knows(&self, at: Timestamp) -> bool {
+        self.holds(at) || self.past.iter().any(|past| past.holds(at))
+    }
+
+    fn holds(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| at >= from) && self.until.is_none_or(|until| at < until)
+    }
+
+    /// What held at a time: the subscription of then, or, between two of them and before the first, the free plan.
+    pub fn at(&self, at: Timestamp) -> Cow<'_, Self> {
+        if self.from.is_none_or(|from| at >= from) {
+            return Cow::Borrowed(self);
+        }
+        if let Some(past) = self.past.iter().find(|past| past.holds(at)) {
+            return Cow::Borrowed(past);
+        }
+        let ends = self.past.iter().filter_map(|past| past.until).filter(|end| *end <= at);
+        let begins = self.past.iter().chain([self]).filter_map(|one| one.from).filter(|from| *from > at);
+        Cow::Owned(Self::free(ends.max(), begins.min()))
+    }
+
+    /// The period that a time lies in, by what held then.
+    pub fn window(&self, at: Timestamp) -> Window {
+        let then = self.at(at);
+        let window = then.cycle.window(at);
+        let start = then.from.map_or(window.start, |from| window.start.max(from));
+        let end = then.until.map_or(window.end, |until| window.end.min(until));
+        if start <= at && at < end { Window { start, end } } else { window }
+    }
+
+    /// Since when these terms hold; none: always.
+    pub fn from(&self) -> Option<Timestamp> {
+        self.from
+    }
+
+    /// The subscriptions that are known, the present one first, each with the moment it ended.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&Self, Option<Timestamp>)> {
+        let all = std::iter::once(self).chain(&self.past);
+        all.filter(|terms| terms.is_subscribed()).map(|terms| (terms, terms.until))
     }
 
     /// Whether there is a subscription whose plan it has.
     pub fn is_subscribed(&self) -> bool {
         self.plan.is_some()
+    }
+
+    /// Whether the subscription is tried out: Stripe bills no use of that time.
+    pub fn is_trial(&self) -> bool {
+        self.is_trial
+    }
+
+    /// When what is billed now began to add up: a year's use is billed together.
+    pub fn billed_since(&self) -> Option<Timestamp> {
+        match self.cycle {
+            Cycle::Subscription { period, .. } => Some(period.start),
+            Cycle::Calendar { .. } => None,
+        }
     }
 
     /// How much of a metric there is.
@@ -74,14 +175,10 @@ impl Terms {
 
     /// Whether what happened at `at` is billed by Stripe.
     pub fn is_billed(&self, catalog: &Catalog, metric: &str, at: Timestamp) -> bool {
-        let since = match self.cycle {
-            Cycle::Subscription { since, .. } => Some(since),
-            Cycle::Calendar { since } => since.filter(|_| self.is_subscribed()),
-        };
         let metered = catalog
             .metric(metric)
             .is_some_and(|metric| metric.kind == MetricKind::Counter && metric.meter.is_some());
-        metered && since.is_some_and(|since| at >= since)
+        metered && self.at(at).is_subscribed()
     }
 }
 
@@ -137,5 +234,55 @@ mod tests {
         assert!(!terms.is_billed(&catalog, "ai_tokens", at("2026-11-10T11:59:59Z")));
         assert!(!terms.is_billed(&catalog, "messages", at("2026-11-20T00:00:00Z")));
         assert!(!Terms::new(None).is_billed(&catalog, "ai_tokens", at("2026-11-20T00:00:00Z")));
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn ended(start: &str, end: &str, messages: i64) -> Subscribed {
+        let period = Window { start: at(start), end: at(start) + jiff::Span::new().hours(30 * 24) };
+        Subscribed {
+            status: SubscriptionStatus::Canceled,
+            since: at(start),
+            period: Some(period),
+            ended_at: Some(at(end)),
+            limits: BTreeMap::from([("messages".to_owned(), Limit { limit: Some(messages), hard: true })]),
+        }
+    }
+
+    #[test]
+    fn what_happened_is_judged_by_the_subscription_of_then() {
+        let catalog = Catalog::load(None).expect("the embedded catalogue");
+        let free = Terms::new(None).limit(&catalog, "messages").limit;
+        let mut terms = Terms::new(Some(ended("2026-10-20T00:00:00Z", "2026-11-05T00:00:00Z", 7)));
+        terms.remember(ended("2026-09-01T00:00:00Z", "2026-09-11T00:00:00Z", 5));
+        let limit = |time: &str| terms.at(at(time)).limit(&catalog, "messages").limit;
+        assert_eq!(
+            [
+                "2026-08-31T00:00:00Z",
+                "2026-09-10T23:59:59Z",
+                "2026-09-11T00:00:00Z",
+                "2026-11-04T00:00:00Z",
+                "2026-11-05T00:00:00Z"
+            ]
+            .map(limit),
+            [free, Some(5), free, Some(7), free]
+        );
+        let shown = |time: &str| {
+            let window = terms.window(at(time));
+            format!("{} {}", window.start, window.end)
+        };
+        assert_eq!(shown("2026-11-01T00:00:00Z"), "2026-10-20T00:00:00Z 2026-11-05T00:00:00Z");
+        assert_eq!(shown("2026-11-06T00:00:00Z"), "2026-11-05T00:00:00Z 2026-12-01T00:00:00Z");
+        assert_eq!(shown("2026-10-19T00:00:00Z"), "2026-10-01T00:00:00Z 2026-10-20T00:00:00Z");
+        assert_eq!(shown("2026-09-20T00:00:00Z"), "2026-09-11T00:00:00Z 2026-10-01T00:00:00Z");
+        let billed = |time: &str| terms.is_billed(&catalog, "ai_tokens", at(time));
+        assert!(
+            billed("2026-11-04T23:59:59Z")
+                && !billed("2026-11-05T00:00:00Z")
+                && !billed("2026-10-19T00:00:00Z")
+        );
+        assert!(terms.knows(at("2026-11-01T00:00:00Z")) && !terms.knows(at("2026-10-01T00:00:00Z")));
     }
 }

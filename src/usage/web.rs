@@ -11,16 +11,17 @@ use serde::Deserialize;
 
 use super::meters::Sample;
 use super::period::{Window, day_of, start_of_day};
-use super::store::{self, Comparison, Parked, PeriodUse, Report};
+use super::store::{self, Comparison, Parked, PeriodUse, Report, Stuck};
 use super::view::{Card, DayChart, Days, name};
+use super::work::{self, Retried, Wish};
 use super::{DAY, Summary};
 use crate::app::App;
-use crate::audit::{self, Actor, Entry};
+use crate::audit::Actor;
 use crate::auth::{Reader, Staff};
 use crate::catalog::policy::MetricKind;
 use crate::clock::from_seconds;
 use crate::error::{Error, Result};
-use crate::web::{Csv, Flash, Form, Html, Page, Redirect, redirect};
+use crate::web::{Csv, Flash, Form, Html, Page, redirect};
 
 /// Days of the file: three years.
 const EXPORT_DAYS: i64 = 3 * 366;
@@ -207,19 +208,42 @@ struct RetryForm {
     tenant: String,
     metric: String,
     window: i64,
+    /// Whether it is to be reported whatever Stripe has.
+    #[serde(default)]
+    confirm: bool,
 }
 
-async fn retry(State(app): State<App>, staff: Staff, Form(form): Form<RetryForm>) -> Result<Redirect> {
-    let now = app.clock.now();
-    let mut tx = app.db.write().await?;
-    let found = store::unpark(&mut tx, &form.tenant, &form.metric, form.window, now.as_second()).await?;
-    if found == 0 {
-        return Err(Error::NotFound);
+/// What has to be decided about a part that may have arrived long ago.
+#[derive(Template)]
+#[template(path = "usage/retry.html")]
+struct RetryPage {
+    page: Page,
+    stuck: Stuck,
+    theirs: Option<i64>,
+}
+
+impl RetryPage {
+    /// How much would be reported.
+    fn part(&self) -> i64 {
+        self.stuck.claimed - self.stuck.sent
     }
-    let entry = Entry::new(Actor::User(staff.user.id.as_str().to_owned()), "usage.report_retried", now);
-    audit::record(&mut tx, &entry.tenant(form.tenant).object(format!("{}:{}", form.metric, form.window)))
-        .await?;
-    tx.commit().await?;
+}
+
+async fn retry(
+    page: Page,
+    State(app): State<App>,
+    staff: Staff,
+    Form(form): Form<RetryForm>,
+) -> Result<Response> {
+    let actor = Actor::User(staff.user.id.as_str().to_owned());
+    let RetryForm { tenant, metric, window, confirm } = &form;
+    let wish = Wish { tenant, metric, window: *window, is_confirmed: *confirm };
+    let flash = match work::retry(&app.db, &app.stripe, app.clock.now(), actor, wish).await? {
+        Retried::Gone => return Err(Error::NotFound),
+        Retried::Unclear(stuck, theirs) => return Ok(Html(RetryPage { page, stuck, theirs }).into_response()),
+        Retried::Again => Flash::success("usage-retried"),
+        Retried::Arrived => Flash::success("usage-retry-arrived"),
+    };
     app.bell.ring();
-    Ok(redirect("/staff/usage").flash(Flash::success("usage-retried")))
+    Ok(redirect("/staff/usage").flash(flash).into_response())
 }

@@ -1,17 +1,25 @@
 //! Steps of background work: what was used goes to Stripe's meters, their error reports are read, both sides are compared,
-//! old keys are forgotten.
+//! levels are held against their limits, old keys are forgotten.
+
+mod compare;
+mod levels;
+mod reports;
+mod retry;
+
+pub use compare::{Compared, Difference, compare, compare_metric, compare_page};
+pub(super) use retry::{Retried, Wish, retry};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::meters::{self, ErrorReport, TRIES};
-use super::period::{Cycle, Window};
-use super::store::{self, Claimed, Comparison, Metered};
+use super::meters::{self, TRIES};
+use super::store::{self, Claimed};
 use super::{DAY, OLDEST};
-use crate::clock::{Clock, from_seconds};
+use crate::catalog::policy::Catalog;
+use crate::clock::Clock;
 use crate::db::{self, Db};
 use crate::stripe::calls::meters as calls;
-use crate::stripe::{Budget, CustomerId, EventId, Key, MeterId, Stripe};
+use crate::stripe::{Budget, CustomerId, Key, Stripe};
 
 /// Parts that are sent at once in one step.
 const AT_ONCE: i64 = 16;
@@ -21,6 +29,8 @@ const ON_ITS_WAY: i64 = 120;
 const KEEP_KEYS: i64 = OLDEST + 5 * DAY;
 /// Keys forgotten in one transaction.
 const FORGET: i64 = 5_000;
+/// When the daily look that broke off is taken up again, in seconds.
+const SOON: i64 = 3_600;
 
 /// Why a step could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +48,7 @@ pub enum Error {
 /// # Errors
 /// The database did not answer. What Stripe does not take is put off, or parked, and told there.
 pub async fn step(db: &Db, stripe: &Stripe, clock: &Clock) -> Result<usize, Error> {
-    let read = take_reports(db, stripe, clock.now()).await?;
+    let read = reports::take(db, stripe, clock.now()).await?;
     Ok(read + send(db, stripe, clock).await?)
 }
 
@@ -50,7 +60,7 @@ async fn send(db: &Db, stripe: &Stripe, clock: &Clock) -> Result<usize, Error> {
     let mut tx = db.write().await?;
     let mut parts = Vec::new();
     for due in store::due(&mut tx, now, AT_ONCE).await? {
-        parts.push(store::claim(&mut tx, due, now + ON_ITS_WAY).await?);
+        parts.push(store::claim(&mut tx, due, now, now + ON_ITS_WAY).await?);
     }
     tx.commit().await?;
     let done = parts.len();
@@ -123,71 +133,46 @@ async fn report(stripe: &Stripe, part: &Claimed, now: Timestamp) -> Result<(), F
     }
 }
 
-/// Stripe has counted it before: an earlier try arrived, and its answer did not.
+/// Stripe has counted it before: an earlier try arrived, and its answer did not. Version 1 of the API gives that refusal no code
+/// of its own; its words are told apart from those about a name that is wrong.
 fn is_known(error: &crate::stripe::Error) -> bool {
-    match error {
-        crate::stripe::Error::Refused(refusal) => {
-            refusal.code.as_deref() == Some("duplicate_meter_event")
-                || refusal.param.as_deref() == Some("identifier")
-        }
-        _ => false,
-    }
+    let crate::stripe::Error::Refused(refusal) = error else { return false };
+    let says = refusal.message.as_deref().unwrap_or_default();
+    refusal.code.as_deref() == Some("duplicate_meter_event")
+        || says.contains("event already exists with identifier")
 }
 
-/// Reads error reports that came into the inbox; how many were new.
-async fn take_reports(db: &Db, stripe: &Stripe, now: Timestamp) -> Result<usize, Error> {
-    let since = now.as_second().saturating_sub(30 * DAY);
-    let unread = store::unread_reports(&mut db.read().await?, since).await?;
-    let mut taken = 0;
-    for (event, payload) in unread {
-        let mut report = match ErrorReport::read(payload.as_bytes()) {
-            Some(report) => report,
-            None => ErrorReport { event: event.clone(), ..ErrorReport::default() },
-        };
-        if report.is_thin() {
-            // A thin event names its meter only; what it is about is asked for.
-            match whole_report(stripe, &event).await {
-                Ok(whole) => report = whole.unwrap_or(report),
-                Err(error) if error.is_safe_to_retry() => {
-                    tracing::debug!(event, %error, "the meter error report is fetched later");
-                    continue;
-                }
-                Err(error) => tracing::warn!(event, %error, "the meter error report cannot be fetched"),
-            }
-        }
-        tracing::warn!(
-            event,
-            meter = report.meter,
-            errors = report.count,
-            "Stripe could not count some usage"
-        );
-        let mut tx = db.write().await?;
-        store::keep_report(&mut tx, &report, now.as_second()).await?;
-        tx.commit().await?;
-        taken += 1;
-    }
-    Ok(taken)
-}
-
-async fn whole_report(stripe: &Stripe, event: &str) -> crate::stripe::Result<Option<ErrorReport>> {
-    let Ok(id) = event.parse::<EventId>() else { return Ok(None) };
-    let whole = calls::error_report(stripe, &id, Budget::work()).await?;
-    Ok(ErrorReport::read_value(&whole.value))
-}
-
-/// Once a day, in one process of several: forgets old keys, and holds what we told Stripe against what Stripe counted, for the
-/// current period of each tenant and the one before; how many comparisons were made.
+/// Once a day, in one process of several: forgets old keys, tells of levels that are near their limits, and holds what we told
+/// Stripe against what Stripe counted, for the current period of each tenant and the one before; how many comparisons were
+/// made. What broke off is taken up again an hour later.
 ///
 /// # Errors
-/// The database or Stripe did not answer: the rest follows a day later.
-pub async fn daily(db: &Db, stripe: &Stripe, clock: &Clock, holder: &str) -> Result<usize, Error> {
+/// The database or Stripe did not answer.
+pub async fn daily(
+    db: &Db,
+    stripe: &Stripe,
+    catalog: &Catalog,
+    clock: &Clock,
+    holder: &str,
+) -> Result<usize, Error> {
     let now = clock.now();
     let mut tx = db.write().await?;
     if !store::lease(&mut tx, holder, now.as_second(), now.as_second() + DAY).await? {
         return Ok(0);
     }
     tx.commit().await?;
+    let made = look(db, stripe, catalog, now).await;
+    if made.is_err() {
+        let mut tx = db.write().await?;
+        store::shorten_lease(&mut tx, holder, now.as_second() + SOON).await?;
+        tx.commit().await?;
+    }
+    made
+}
+
+async fn look(db: &Db, stripe: &Stripe, catalog: &Catalog, now: Timestamp) -> Result<usize, Error> {
     forget(db, now).await?;
+    levels::tell(db, catalog, now).await?;
     compare(db, stripe, now).await
 }
 
@@ -207,165 +192,4 @@ pub async fn forget(db: &Db, now: Timestamp) -> Result<u64, db::Error> {
             return Ok(forgotten);
         }
     }
-}
-
-/// Holds what we told Stripe against what Stripe counted; how many comparisons were made.
-///
-/// # Errors
-/// The database or Stripe did not answer.
-pub async fn compare(db: &Db, stripe: &Stripe, now: Timestamp) -> Result<usize, Error> {
-    let (mut after, mut made) = ((String::new(), String::new()), 0);
-    loop {
-        let page = compare_page(db, stripe, now, &after, 100).await?;
-        made += page.made;
-        match page.next {
-            Some(next) => after = next,
-            None => return Ok(made),
-        }
-    }
-}
-
-/// What comparing a page of tenants and metrics came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Compared {
-    /// Comparisons that were made.
-    pub made: usize,
-    /// Tenants and metrics of which both sides differ.
-    pub differ: Vec<(String, String)>,
-    /// After which tenant and metric the next page begins; none: there is none.
-    pub next: Option<(String, String)>,
-}
-
-/// The same for up to `most` metrics of tenants, those after `(tenant, metric)`.
-///
-/// # Errors
-/// See [`compare`].
-pub async fn compare_page(
-    db: &Db,
-    stripe: &Stripe,
-    now: Timestamp,
-    after: &(String, String),
-    most: i64,
-) -> Result<Compared, Error> {
-    let since = now.as_second().saturating_sub(OLDEST);
-    let some = store::metered(&mut db.read().await?, since, (&after.0, &after.1), most).await?;
-    let mut page = Compared::default();
-    let Some(last) = some.last() else { return Ok(page) };
-    page.next = Some((last.tenant_id.clone(), last.metric.clone()));
-    let known = calls::list(stripe, Budget::work()).await?.value;
-    for metered in some {
-        let Some(meter) = known.iter().find(|meter| meter.event_name == metered.meter) else { continue };
-        let seen = compare_one(db, stripe, &metered, &meter.id, now).await?;
-        page.made += seen.len();
-        if seen.iter().any(|seen| seen.ours != seen.theirs) {
-            page.differ.push((metered.tenant_id, metered.metric));
-        }
-    }
-    Ok(page)
-}
-
-/// A period in which both sides differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Stripe's customer.
-    pub customer: String,
-    /// When the period began, unix seconds.
-    pub period_start: i64,
-    /// What Stripe was told.
-    pub ours: i64,
-    /// What Stripe counted.
-    pub theirs: i64,
-}
-
-/// Compares one metric of one tenant anew; the periods in which both sides differ.
-///
-/// # Errors
-/// See [`compare`].
-pub async fn compare_metric(
-    db: &Db,
-    stripe: &Stripe,
-    now: Timestamp,
-    tenant: &str,
-    metric: &str,
-) -> Result<Vec<Difference>, Error> {
-    let Some(metered) = store::metered_one(&mut db.read().await?, tenant, metric).await? else {
-        return Ok(Vec::new());
-    };
-    let known = calls::list(stripe, Budget::work()).await?.value;
-    let Some(meter) = known.iter().find(|meter| meter.event_name == metered.meter) else {
-        return Ok(Vec::new());
-    };
-    let seen = compare_one(db, stripe, &metered, &meter.id, now).await?;
-    let differ = seen.into_iter().filter(|seen| seen.ours != seen.theirs).map(|seen| Difference {
-        customer: metered.customer_id.clone(),
-        period_start: seen.period_start,
-        ours: seen.ours,
-        theirs: seen.theirs,
-    });
-    Ok(differ.collect())
-}
-
-async fn compare_one(
-    db: &Db,
-    stripe: &Stripe,
-    metered: &Metered,
-    meter: &MeterId,
-    now: Timestamp,
-) -> Result<Vec<Comparison>, Error> {
-    let Ok(customer) = metered.customer_id.parse::<CustomerId>() else { return Ok(Vec::new()) };
-    let Some(cycle) = store::cycle(&mut db.read().await?, &metered.tenant_id).await? else {
-        return Ok(Vec::new());
-    };
-    let mut made = Vec::new();
-    for period in billed_periods(&cycle, now) {
-        // Stripe sums whole minutes; ours are the hours that begin in the same ones.
-        let (start, end) = (minute(period.start), minute(period.end.min(now)));
-        if start >= end {
-            continue;
-        }
-        let ours =
-            store::sent_between(&mut db.read().await?, &metered.tenant_id, &metered.metric, start, end)
-                .await?;
-        let Some(ours) = ours else { continue };
-        let counted = calls::counted(stripe, meter, &customer, start, end, Budget::work()).await?.value;
-        let theirs = counted.data.iter().filter_map(|summary| meters::whole(&summary.aggregated_value)).sum();
-        let seen = Comparison {
-            tenant_id: metered.tenant_id.clone(),
-            metric: metered.metric.clone(),
-            period_start: period.start.as_second(),
-            period_end: period.end.as_second(),
-            ours,
-            theirs,
-            compared_at: now.as_second(),
-        };
-        if ours != theirs {
-            tracing::warn!(
-                tenant = seen.tenant_id,
-                metric = seen.metric,
-                ours,
-                theirs,
-                "usage differs from Stripe's"
-            );
-        }
-        let mut tx = db.write().await?;
-        store::keep_comparison(&mut tx, &seen).await?;
-        tx.commit().await?;
-        made.push(seen);
-    }
-    Ok(made)
-}
-
-/// The current period and the one before, those of them that Stripe bills.
-fn billed_periods(cycle: &Cycle, now: Timestamp) -> Vec<Window> {
-    let current = cycle.window(now);
-    let before = cycle.window(from_seconds(current.start.as_second() - 1));
-    let since = match *cycle {
-        Cycle::Subscription { since, .. } => Some(since),
-        Cycle::Calendar { .. } => None,
-    };
-    [before, current].into_iter().filter(|period| since.is_some_and(|since| period.start >= since)).collect()
-}
-
-fn minute(at: Timestamp) -> i64 {
-    at.as_second().div_euclid(60) * 60
 }

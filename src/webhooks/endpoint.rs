@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use url::Url;
 
+use super::needed_types;
 use super::secrets::{seal, unseal};
-use super::{needed_types, store};
+use super::store::{self, Kind};
 use crate::audit::{self, Actor, Entry};
 use crate::catalog::setup::{Item, Outcome};
 use crate::clock::Clock;
@@ -21,8 +22,8 @@ const RETIRING: i64 = 86_400;
 /// What became of the endpoint.
 #[derive(Clone, Debug)]
 pub struct Ensured {
-    /// The endpoint.
-    pub item: Item,
+    /// The endpoint; none where there is none, which the notes explain.
+    pub item: Option<Item>,
     /// What is left for a person to do.
     pub notes: Vec<String>,
 }
@@ -101,7 +102,7 @@ pub async fn ensure(
             there.len()
         ));
     }
-    Ok(Ensured { item: item(endpoint, url, outcome), notes })
+    Ok(Ensured { item: Some(item(endpoint, url, outcome)), notes })
 }
 
 fn item(endpoint: &WebhookEndpoint, url: &Url, outcome: Outcome) -> Item {
@@ -123,6 +124,28 @@ async fn put_right(stripe: &Stripe, endpoint: &WebhookEndpoint) -> Result<Outcom
     Ok(Outcome::Updated)
 }
 
+/// Stores the secret of what was made, retires those of what it replaces, and says so in the books.
+pub(super) async fn keep(
+    db: &Db,
+    clock: &Clock,
+    livemode: bool,
+    made: &store::Sealed,
+    replaced: &[String],
+) -> Result<(), crate::db::Error> {
+    let action = match made.kind {
+        Kind::Endpoint => "webhook.endpoint_made",
+        Kind::Destination => "webhook.destination_made",
+    };
+    let mut tx = db.write().await?;
+    store::keep_secret(&mut tx, livemode, made).await?;
+    store::retire_secrets(&mut tx, livemode, made, made.created_at + RETIRING).await?;
+    let entry = Entry::new(Actor::Command, action, clock.now())
+        .object(&made.endpoint_id)
+        .change(None, Some(json!({ "url": made.url, "live": livemode, "replaces": replaced })));
+    audit::record(&mut tx, &entry).await?;
+    tx.commit().await
+}
+
 /// A new endpoint, its secret stored; then those that were there go. Between the two each event may come twice, which changes
 /// nothing.
 async fn replace(
@@ -138,23 +161,16 @@ async fn replace(
         account::create_webhook_endpoint(stripe, url.as_str(), &events, &key, Budget::work()).await?.value;
     let sealed = made.secret.as_ref().and_then(|secret| seal(stripe, made.id.as_str(), secret));
     let sealed = sealed.ok_or_else(|| Failure::Silent(made.id.to_string()))?;
-    let wall = clock.wall().as_second();
+    let replaced: Vec<_> = old.iter().map(|endpoint| endpoint.id.to_string()).collect();
     let row = store::Sealed {
         endpoint_id: made.id.to_string(),
+        kind: Kind::Endpoint,
         url: url.to_string(),
         sealed,
-        created_at: wall,
+        created_at: clock.wall().as_second(),
         retires_at: None,
     };
-    let mut tx = db.write().await?;
-    store::keep_secret(&mut tx, stripe.is_live(), &row).await?;
-    store::retire_secrets(&mut tx, stripe.is_live(), url.as_str(), made.id.as_str(), wall + RETIRING).await?;
-    let replaced: Vec<_> = old.iter().map(|endpoint| endpoint.id.to_string()).collect();
-    let entry = Entry::new(Actor::Command, "webhook.endpoint_made", clock.now())
-        .object(made.id.as_str())
-        .change(None, Some(json!({ "url": url.as_str(), "live": stripe.is_live(), "replaces": replaced })));
-    audit::record(&mut tx, &entry).await?;
-    tx.commit().await?;
+    keep(db, clock, stripe.is_live(), &row, &replaced).await?;
     for endpoint in old {
         account::delete_webhook_endpoint(stripe, &endpoint.id, Budget::work()).await?;
     }
@@ -167,5 +183,5 @@ async fn replace(
             replaced.join(", ")
         ));
     }
-    Ok(Ensured { item: item(&made, url, outcome), notes })
+    Ok(Ensured { item: Some(item(&made, url, outcome)), notes })
 }

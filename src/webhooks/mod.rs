@@ -5,6 +5,7 @@
 //! each type stands in one table, [`TYPES`]. Nothing here writes a projection: that is `sync`.
 
 pub mod cli;
+pub mod destination;
 pub mod endpoint;
 pub mod health;
 pub mod readable;
@@ -144,10 +145,17 @@ pub fn treatment(kind: &str) -> Treatment {
     TYPES.iter().find(|(name, _, _)| *name == kind).map_or(NotNeeded, |(_, treatment, _)| *treatment)
 }
 
-/// The types that an endpoint has to be sent. Those of API version 2 (`v1.…`, thin events) go to an endpoint of their own kind.
+/// The types that an endpoint has to be sent. Those of API version 2 (`v1.…`, thin events) are [`thin_types`].
 pub fn needed_types() -> impl Iterator<Item = &'static str> {
     let needed =
         TYPES.iter().filter(|(name, treatment, _)| *treatment != NotNeeded && !name.starts_with("v1."));
+    needed.map(|(name, _, _)| *name)
+}
+
+/// The types of version 2 of the API that an event destination has to be sent.
+pub fn thin_types() -> impl Iterator<Item = &'static str> {
+    let needed =
+        TYPES.iter().filter(|(name, treatment, _)| *treatment != NotNeeded && name.starts_with("v1."));
     needed.map(|(name, _, _)| *name)
 }
 

@@ -86,6 +86,7 @@ mail-second-button = See what happened
 mail-second-subscription = Subscription
 
 mail-usage-subject = { $percent } used: { $metric }
+mail-usage-subject-refused = Limit reached: { $metric }
 mail-usage-text = { $metric }: { $used } of { $limit } are used.
 mail-usage-soon = Beyond the limit it goes on and is reported.
 mail-usage-soon-refused = At the limit, more is refused. A larger plan leaves room.

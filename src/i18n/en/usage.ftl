@@ -54,7 +54,7 @@ usage-staff-title = Usage and meters
 usage-staff-about = What is billed by use goes to Stripe’s meters. Here is what did not arrive.
 usage-parked = Not reported
 usage-parked-none = Everything that was used has been reported, or is on its way.
-usage-parked-about = Tried often enough, or refused for good. When the cause is gone, try again: a report that had arrived is not counted twice within a day.
+usage-parked-about = Tried often enough, or refused for good. When the cause is gone, try again. Stripe counts a report that had arrived once within a day; after that we look first whether it has it.
 usage-tenant = Company
 usage-metric = Metric
 usage-hour = Hour
@@ -66,6 +66,15 @@ usage-tries = { $tries ->
 }
 usage-retry = Try again
 usage-retried = It will be tried again at once.
+usage-retry-arrived = Stripe has had it all the time: it is noted as reported.
+usage-retry-title = Report it all the same?
+usage-retry-why = This report was first sent more than 23 hours ago, and its answer was lost. Stripe would no longer notice that it comes a second time, and what Stripe has of that hour fits neither case.
+usage-retry-part = To be reported
+usage-retry-before = Reported before
+usage-retry-unknown = could not be asked
+usage-retry-twice = If Stripe has it already, it would be billed twice. Look at the meter in Stripe’s dashboard before you decide.
+usage-retry-anyway = Report it
+usage-retry-back = Back
 usage-compared = Compared with Stripe
 usage-compared-none = { $count ->
     [0] Nothing was compared in the last two days.
@@ -77,6 +86,9 @@ usage-theirs = Stripe’s
 usage-compared-at = Compared
 usage-reports = Error reports from Stripe
 usage-reports-none = Stripe has reported no errors.
+usage-report-errors = Stripe’s meters did not take some use.
+usage-report-no-meter = Some use names no meter that there is in Stripe.
+usage-report-asked = The details are still being asked for.
 usage-errors = { $count ->
     [one] { $count } report could not be counted
    *[other] { $count } reports could not be counted

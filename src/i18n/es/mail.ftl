@@ -86,6 +86,7 @@ mail-second-button = Ver qué ha pasado
 mail-second-subscription = Suscripción
 
 mail-usage-subject = { $percent } consumido: { $metric }
+mail-usage-subject-refused = Límite alcanzado: { $metric }
 mail-usage-text = { $metric }: consumidos { $used } de { $limit }.
 mail-usage-soon = Por encima del límite sigue funcionando y queda registrado.
 mail-usage-soon-refused = Al llegar al límite se rechaza lo demás. Con un plan mayor hay más margen.

@@ -54,7 +54,7 @@ usage-staff-title = Uso y contadores
 usage-staff-about = Lo que se factura por uso se comunica a los contadores de Stripe. Aquí está lo que no llegó.
 usage-parked = Sin comunicar
 usage-parked-none = Todo lo usado se ha comunicado o está en camino.
-usage-parked-about = Se intentó bastantes veces o se rechazó definitivamente. Cuando desaparezca la causa, inténtelo otra vez: lo que ya hubiera llegado no se cuenta dos veces en un día.
+usage-parked-about = Se intentó bastantes veces o se rechazó definitivamente. Cuando desaparezca la causa, inténtelo otra vez. Stripe cuenta una sola vez lo que ya hubiera llegado durante un día; después, miramos antes si lo tiene.
 usage-tenant = Empresa
 usage-metric = Métrica
 usage-hour = Hora
@@ -66,6 +66,15 @@ usage-tries = { $tries ->
 }
 usage-retry = Intentar otra vez
 usage-retried = Se intentará otra vez enseguida.
+usage-retry-arrived = Stripe ya lo tenía: queda anotado como comunicado.
+usage-retry-title = ¿Comunicarlo de todos modos?
+usage-retry-why = Este envío se hizo por primera vez hace más de 23 horas y su respuesta se perdió. Stripe ya no notaría que llega por segunda vez, y lo que Stripe tiene de esa hora no encaja en ninguno de los dos casos.
+usage-retry-part = Por comunicar
+usage-retry-before = Comunicado antes
+usage-retry-unknown = no se ha podido consultar
+usage-retry-twice = Si Stripe ya lo tiene, se cobraría dos veces. Consulte el medidor en el panel de Stripe antes de decidir.
+usage-retry-anyway = Comunicarlo
+usage-retry-back = Volver
 usage-compared = Comparación con Stripe
 usage-compared-none = { $count ->
     [0] En los últimos dos días no se comparó nada.
@@ -77,6 +86,9 @@ usage-theirs = De Stripe
 usage-compared-at = Comparado
 usage-reports = Avisos de error de Stripe
 usage-reports-none = Stripe no ha avisado de ningún error.
+usage-report-errors = Los medidores de Stripe no han aceptado parte del uso.
+usage-report-no-meter = Parte del uso nombra un medidor que no existe en Stripe.
+usage-report-asked = Todavía se están consultando los detalles.
 usage-errors = { $count ->
     [one] { $count } comunicación no se pudo contar
    *[other] { $count } comunicaciones no se pudieron contar

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::paged;
 use crate::sandbox::billing::usage;
 use crate::sandbox::errors::{Answer, ApiError};
+use crate::sandbox::events;
 use crate::sandbox::form::Params;
 use crate::sandbox::json::{Json, public};
 use crate::sandbox::list;
@@ -37,6 +38,8 @@ pub(crate) const ROUTES: &[Route] = &[
 /// How far back usage may lie, and how far ahead.
 const PAST: i64 = 35 * DAY;
 const AHEAD: i64 = 300;
+/// How long an identifier stands for one event: Stripe promises 24 hours and no more.
+const UNIQUE: i64 = 24 * HOUR;
 
 fn create(state: &mut State, call: &Call<'_>) -> Answer {
     let params = &call.params;
@@ -150,12 +153,10 @@ fn report(state: &mut State, call: &Call<'_>) -> Answer {
         Some(given) => given.to_owned(),
         None => state.id("me_"),
     };
-    if state.store.get(Kind::MeterEvent, &identifier).is_some() {
-        return Err(ApiError::invalid(
-            "identifier",
-            format!("An event already exists with identifier {identifier}."),
-        )
-        .code("duplicate_meter_event"));
+    let before = state.store.get(Kind::MeterEvent, &identifier).map(|event| event.int("created"));
+    if before.is_some_and(|before| before > state.at - UNIQUE) {
+        // Version 1 of the API gives no code for it: the words are all there is to know it by.
+        return Err(ApiError::refused(format!("An event already exists with identifier {identifier}.")));
     }
     let mut shown = json!({
         "object": "billing.meter_event", "created": state.at, "event_name": name, "identifier": identifier,
@@ -193,6 +194,12 @@ fn keep(state: &mut State, shown: &Value, meter: &Value, customer: &str, value: 
     }
     let mut event = shown.clone();
     event["id"] = shown["identifier"].clone();
+    // What came under the same name more than a day ago counts beside it.
+    if let Some(old) = state.store.get(Kind::MeterEvent, shown.text("identifier")) {
+        let mut old = Value::clone(old);
+        old["id"] = json!(format!("{} {}", old.text("id"), old.int("created")));
+        state.store.put(Kind::MeterEvent, old);
+    }
     event.set_note("meter", meter["id"].clone());
     event.set_note("value", json!(value));
     event.set_note("customer", json!(customer));
@@ -201,10 +208,8 @@ fn keep(state: &mut State, shown: &Value, meter: &Value, customer: &str, value: 
 
 /// Stripe's asynchronous report of a meter event that could not be used: an event of the newer, thin kind.
 fn complain(state: &mut State, meter: &Value, event: &Value, customer: &str) {
-    let created = |at: i64| jiff::Timestamp::from_second(at).unwrap_or_default().to_string();
-    let at = created(state.at);
-    let report = json!({
-        "object": "billing.meter_error_report", "created": at,
+    let at = events::moment(state.at);
+    let data = json!({
         "developer_message_summary": "There is 1 invalid event",
         "reason": {
             "error_count": 1,
@@ -216,11 +221,11 @@ fn complain(state: &mut State, meter: &Value, event: &Value, customer: &str) {
                 }],
             }],
         },
-        "related_object": { "id": meter["id"], "type": "billing.meter",
-                            "url": format!("/v1/billing/meters/{}", meter.text("id")) },
         "validation_end": at, "validation_start": at,
     });
-    state.emit("v1.billing.meter.error_report_triggered", &report, None);
+    let related = json!({ "id": meter["id"], "type": "billing.meter",
+                          "url": format!("/v1/billing/meters/{}", meter.text("id")) });
+    events::emit_thin(state, "v1.billing.meter.error_report_triggered", related, data);
 }
 
 fn adjust(state: &mut State, call: &Call<'_>) -> Answer {

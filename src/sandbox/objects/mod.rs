@@ -9,6 +9,7 @@ pub(crate) mod checkout;
 pub(crate) mod coupons;
 pub(crate) mod customers;
 pub(crate) mod disputes;
+pub(crate) mod event_destinations;
 pub(crate) mod events;
 pub(crate) mod invoice_items;
 pub(crate) mod invoices;
@@ -45,6 +46,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     coupons::ROUTES,
     customers::ROUTES,
     disputes::ROUTES,
+    event_destinations::ROUTES,
     events::ROUTES,
     invoice_items::ROUTES,
     invoices::ROUTES,

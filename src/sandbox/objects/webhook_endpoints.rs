@@ -34,7 +34,8 @@ pub(crate) fn add(state: &mut State, url: &str, secret: Option<&str>) -> String 
     id
 }
 
-fn check_url(url: &str) -> Answer<()> {
+/// Refuses what is no address.
+pub(crate) fn check_url(url: &str) -> Answer<()> {
     let parsed =
         url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     parsed.map(|_| ()).ok_or_else(|| {

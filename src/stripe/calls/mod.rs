@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod checkout;
 pub mod coupons;
 pub mod customers;
+pub mod destinations;
 pub mod events;
 pub mod invoices;
 pub mod meters;

@@ -21,8 +21,8 @@ pub use event::{Envelope, Event, EventData};
 pub use invoice::{Invoice, InvoicePayment, InvoiceStatus, Line, Paid, Tax};
 pub use money::{Charge, ChargeStatus, Dispute, Refund, RefundStatus};
 pub use operations::{
-    Account, Meter, MeterEvent, MeterSummary, PortalConfiguration, PortalSession, TaxSettings,
-    WebhookEndpoint,
+    Account, EventDestination, Meter, MeterEvent, MeterSummary, Page, PortalConfiguration, PortalSession,
+    Target, TaxSettings, WebhookEndpoint,
 };
 pub use read::Expandable;
 pub use schedule::{Phase, PhaseItem, Schedule, ScheduleStatus};

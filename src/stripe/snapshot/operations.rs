@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::read;
 use crate::money::Currency;
 use crate::stripe::{
-    AccountId, CustomerId, MeterId, PortalConfigurationId, PortalSessionId, WebhookEndpointId,
+    AccountId, CustomerId, EventDestinationId, MeterId, PortalConfigurationId, PortalSessionId,
+    WebhookEndpointId,
 };
 
 /// The account that the key belongs to.
@@ -110,6 +111,50 @@ pub struct WebhookEndpoint {
     /// What its deliveries are signed with: in the answer to its making alone.
     #[serde(default, deserialize_with = "secret")]
     pub secret: Option<crate::stripe::signature::Secret>,
+}
+
+/// Where Stripe sends events of version 2 of its API.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EventDestination {
+    /// Stripe's id.
+    pub id: EventDestinationId,
+    /// `thin` or `snapshot`; snapshots are what [`WebhookEndpoint`]s are sent.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub event_payload: String,
+    /// `enabled` or `disabled`.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub status: String,
+    /// Which events it gets.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub enabled_events: Vec<String>,
+    /// Its address and its secret; none where it is no address on the web.
+    pub webhook_endpoint: Option<Target>,
+}
+
+/// The address of a destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Target {
+    /// The address, to who asked for it.
+    pub url: Option<String>,
+    /// What deliveries are signed with: in the answer to the destination's making alone.
+    #[serde(default, deserialize_with = "secret")]
+    pub signing_secret: Option<crate::stripe::signature::Secret>,
+}
+
+impl EventDestination {
+    /// Whether it sends to this address.
+    pub fn is_at(&self, url: &str) -> bool {
+        self.webhook_endpoint.as_ref().is_some_and(|address| address.url.as_deref() == Some(url))
+    }
+}
+
+/// A page of a list of version 2 of the API.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Page<T> {
+    /// What is on it.
+    pub data: Vec<T>,
+    /// Where the next one is.
+    pub next_page_url: Option<String>,
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(

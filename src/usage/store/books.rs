@@ -11,7 +11,9 @@ use crate::clock::from_seconds;
 use crate::db::{Result, Tx, bulk, sql};
 use crate::mail::letter::UsageThreshold;
 use crate::mail::{self, Letter};
-use crate::usage::ledger::{DayChange, Slot, Threshold, Total};
+use crate::usage::ledger::{Booked, DayChange, Slot, THRESHOLDS, Threshold, Total};
+use crate::usage::period::Window;
+use crate::usage::terms::Subscribed;
 use crate::usage::{Answer, Change, Event, Outcome, Refusal, Standing, Terms};
 
 /// How long what was billed gathers before it is sent, in seconds.
@@ -79,6 +81,49 @@ pub(in crate::usage) async fn lock_terms(
         .all()
         .await?;
     Ok(rows.into_iter().map(|row| (row.tenant_id, row.terms.terms())).collect())
+}
+
+/// Subscriptions of tenants that are over, and were not at `since`: those that late events may be judged by.
+pub(in crate::usage) async fn ended_since(
+    tx: &mut Tx,
+    tenants: &BTreeSet<&str>,
+    since: i64,
+) -> Result<Vec<(String, Subscribed)>> {
+    let ids = serde_json::Value::from_iter(tenants.iter().copied());
+    let rows: Vec<TenantTerms> = tx
+        .query(sql!(
+            "select s.tenant_id," terms_columns!() " from subscriptions s left join products p on p.id = s.product_id"
+            " where s.status = 'canceled' and s.ended_at > $2"
+            " and s.tenant_id in (select value from " lite "json_each($1)" pg "json_array_elements_text(cast($1 as json))" ")"
+            " order by s.tenant_id, s.ended_at desc, s.id"
+        ))
+        .bind(ids.to_string())
+        .bind(since)
+        .all()
+        .await?;
+    let subscriptions = rows.into_iter().filter_map(|row| Some((row.tenant_id, row.terms.subscribed()?)));
+    Ok(subscriptions.collect())
+}
+
+/// The periods of the books that these times fall into, by tenant, metric and time: of several the latest.
+pub(in crate::usage) async fn booked(tx: &mut Tx, names: &[(&str, &str, i64)]) -> Result<Booked> {
+    let select = bulk!(
+        "select t.tenant_id, t.metric, w.column3, t.period_start, t.period_end from (values " rows "($1, $2, cast($3 as bigint))"
+        ") w join usage_totals t on t.tenant_id = w.column1 and t.metric = w.column2 and t.period_start <= w.column3"
+        " and t.period_end > w.column3"
+    );
+    let rows: Vec<(String, String, i64, i64, i64)> = tx
+        .insert_many(select, names, |query, (tenant, metric, at)| query.bind(*tenant).bind(*metric).bind(*at))
+        .await?;
+    let mut booked = Booked::new();
+    for (tenant, metric, at, start, end) in rows {
+        let window = Window { start: from_seconds(start), end: from_seconds(end) };
+        let known = booked.entry((tenant, metric, at)).or_insert(window);
+        if window.start > known.start {
+            *known = window;
+        }
+    }
+    Ok(booked)
 }
 
 #[derive(sqlx::FromRow)]
@@ -255,11 +300,49 @@ pub(in crate::usage) async fn put_thresholds(tx: &mut Tx, reached: &[Threshold],
             hard: standing.limit.hard,
             resets_at: standing.reset_at.map(Timestamp::as_second),
         });
-        let cause = format!("{tenant}:{metric}:{period_start}:{percent}");
+        let cause = |percent: u16| format!("{tenant}:{metric}:{period_start}:{percent}");
+        // Who has heard of a higher share, and went below it since, does not hear of a lower one.
+        let mut is_told = false;
+        for higher in THRESHOLDS.into_iter().filter(|higher| higher > percent) {
+            is_told |= mail::store::is_staged(tx, letter.kind(), &cause(higher)).await?;
+        }
+        if is_told {
+            continue;
+        }
+        let cause = cause(*percent);
         let mail = mail::New::of(&letter, cause).tenant(tenant.as_str());
         mail::stage(tx, &mail, from_seconds(now)).await?;
     }
     Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct LevelRow {
+    tenant_id: String,
+    metric: String,
+    total: i64,
+    #[sqlx(flatten)]
+    terms: TermsRow,
+}
+
+/// Up to `most` levels of gauges with the terms of their tenants, after `(tenant, metric)`.
+pub(in crate::usage) async fn levels(
+    tx: &mut Tx,
+    after: (&str, &str),
+    most: i64,
+) -> Result<Vec<(String, String, i64, Terms)>> {
+    let rows: Vec<LevelRow> = tx
+        .query(sql!(
+            "select u.tenant_id, u.metric, u.total," terms_columns!() " from usage_totals u join tenants n on n.id = u.tenant_id"
+            subscription_of!()
+            " where u.period_start = 0 and (u.tenant_id, u.metric) > ($1, $2) order by u.tenant_id, u.metric limit $3"
+        ))
+        .bind(after.0)
+        .bind(after.1)
+        .bind(most)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.metric, row.total, row.terms.terms())).collect())
 }
 
 /// Forgets up to `most` keys that were kept since before `before`; how many.

@@ -1,19 +1,27 @@
 //! Rows of usage: what the gate reads and writes, what pages and the API read, the way out to Stripe.
 
 mod books;
+mod comparisons;
+mod detail;
 mod outbox;
 mod read;
+mod reports;
 
 pub(super) use books::{
-    GATHER, Kept, forget, keep, kept, lock_terms, put_days, put_hours, put_thresholds, put_totals, totals,
+    GATHER, Kept, booked, ended_since, forget, keep, kept, levels, lock_terms, put_days, put_hours,
+    put_thresholds, put_totals, totals,
 };
+pub(super) use comparisons::{
+    Comparison, Metered, disagreements, keep_comparison, lease, metered, metered_one, sent_between,
+    settled_until, shorten_lease,
+};
+pub use detail::{Detail, PeriodUse, periods};
 pub(super) use outbox::{
-    Claimed, Comparison, Metered, Parked, Report, claim, disagreements, due, is_due, keep_comparison,
-    keep_report, lease, mark_sent, metered, metered_one, parked, put_off, reports, sent_between, unpark,
-    unread_reports,
+    Claimed, Parked, Stuck, claim, due, is_due, mark_arrived, mark_sent, parked, put_off, stuck, unpark,
 };
-pub(super) use read::cycle;
-pub use read::{Detail, PeriodUse, check, history, periods, standings, summary};
+pub(super) use read::terms;
+pub use read::{check, history, standings, summary};
+pub(super) use reports::{Report, keep_report, put_off_report, reports, unfetched, unread_reports};
 
 use std::collections::BTreeMap;
 

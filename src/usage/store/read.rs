@@ -1,6 +1,6 @@
 //! What checks, pages and the API read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -12,10 +12,10 @@ use crate::money::Currency;
 use crate::tenants::TenantId;
 use crate::usage::forecast::LOOK_BACK;
 use crate::usage::ledger::LEVEL;
-use crate::usage::period::{Cycle, Window, day_of};
+use crate::usage::period::{Window, day_of};
 use crate::usage::price::{PriceRow, Tariff};
 use crate::usage::summary::{DayRow, Facts, merged};
-use crate::usage::{Check, DayUse, Standing, Summary, judge};
+use crate::usage::{Check, DAY, DayUse, Standing, Summary, Terms, judge};
 
 #[derive(sqlx::FromRow)]
 struct CheckRow {
@@ -63,7 +63,7 @@ pub async fn check(
     Ok(row.map(|row| {
         let terms = row.terms.terms();
         let kind = catalog.metric(metric).map_or(MetricKind::Counter, |metric| metric.kind);
-        let (period, reset_at) = counted_in(kind, terms.cycle.window(now));
+        let (period, reset_at) = counted_in(kind, terms.window(now));
         let used = row.total.filter(|_| row.period_start == Some(period)).unwrap_or(0);
         let limit = terms.limit(catalog, metric);
         let refusal = match kind {
@@ -97,16 +97,18 @@ pub async fn standings(
         .query(sql!(
             "select" terms_columns!() ", u.metric, u.period_start, u.total from tenants n" subscription_of!()
             " left join usage_totals u on u.tenant_id = n.id"
-            " and (u.period_start = 0 or (u.period_start <= $2 and u.period_end > $2)) where n.id = $1"
+            // The end of a period may have moved since it was written: its beginning tells. None is longer than a month.
+            " and (u.period_start = 0 or u.period_start between $3 and $2) where n.id = $1"
         ))
         .bind(tenant.as_str())
         .bind(now.as_second())
+        .bind(now.as_second().saturating_sub(32 * DAY))
         .all()
         .await?;
     let totals: BTreeMap<(String, i64), i64> =
         rows.iter().filter_map(|row| Some(((row.metric.clone()?, row.period_start?), row.total?))).collect();
     let Some(terms) = rows.into_iter().next().map(|row| row.terms.terms()) else { return Ok(None) };
-    let window = terms.cycle.window(now);
+    let window = terms.window(now);
     let standing = |metric: &Metric| {
         if metric.kind == MetricKind::Rate {
             return None;
@@ -118,14 +120,18 @@ pub async fn standings(
     Ok(Some(catalog.metrics.iter().filter_map(standing).collect()))
 }
 
-/// When a tenant's periods begin. None: no such tenant.
-pub(in crate::usage) async fn cycle(tx: &mut Tx, tenant: &str) -> Result<Option<Cycle>> {
+/// The terms of a tenant, subscriptions that ended since `since` included. None: no such tenant.
+pub(in crate::usage) async fn terms(tx: &mut Tx, tenant: &str, since: i64) -> Result<Option<Terms>> {
     let row: Option<TermsRow> = tx
         .query(sql!("select" terms_columns!() " from tenants n" subscription_of!() " where n.id = $1"))
         .bind(tenant)
         .optional()
         .await?;
-    Ok(row.map(|row| row.terms().cycle))
+    let Some(mut terms) = row.map(TermsRow::terms) else { return Ok(None) };
+    for (_, subscription) in super::ended_since(tx, &BTreeSet::from([tenant]), since).await? {
+        terms.remember(subscription);
+    }
+    Ok(Some(terms))
 }
 
 #[derive(sqlx::FromRow)]
@@ -166,7 +172,7 @@ impl FactsRow {
 }
 
 /// Limits, periods and prices of a tenant: one query. None: no such tenant.
-async fn facts(tx: &mut Tx, tenant: &TenantId) -> Result<Option<Facts>> {
+pub(super) async fn facts(tx: &mut Tx, tenant: &TenantId) -> Result<Option<Facts>> {
     let rows: Vec<FactsRow> = tx
         .query(sql!(
             "select" terms_columns!() ", s.currency as subscription_currency, s.items, m.metric, r.id as price_id, r.active,"
@@ -199,7 +205,7 @@ async fn facts(tx: &mut Tx, tenant: &TenantId) -> Result<Option<Facts>> {
         }
     }
     let terms = rows.into_iter().next().map(|row| row.terms.terms());
-    Ok(terms.map(|terms| Facts { terms, tariffs, days: Vec::new(), levels: BTreeMap::new() }))
+    Ok(terms.map(|terms| Facts { terms, tariffs, ..Facts::default() }))
 }
 
 fn ids(catalog: &Catalog, kind: MetricKind) -> String {
@@ -218,24 +224,29 @@ pub async fn summary(
     now: Timestamp,
 ) -> Result<Option<Summary>> {
     let Some(mut facts) = facts(tx, tenant).await? else { return Ok(None) };
-    let window = facts.terms.cycle.window(now);
+    let window = facts.terms.window(now);
+    let billed_since = facts.terms.billed_since().unwrap_or(window.start);
     let rows: Vec<(String, Option<i64>, i64, i64)> = tx
         .query(sql!(
             "select metric, day, period_start, quantity from usage_days where tenant_id = $1 and day >= $2"
             " and metric in (select value from " lite "json_each($3)" pg "json_array_elements_text(cast($3 as json))" ")"
             " union all select metric, null, period_start, total from usage_totals where tenant_id = $1 and period_start = 0"
             " and metric in (select value from " lite "json_each($4)" pg "json_array_elements_text(cast($4 as json))" ")"
+            " union all select metric, null, period_start, total from usage_totals where tenant_id = $1 and period_start >= $5 and period_start < $6"
         ))
         .bind(tenant.as_str())
         .bind(day_of(window.start).min(day_of(now) - LOOK_BACK))
         .bind(ids(catalog, MetricKind::Counter))
         .bind(ids(catalog, MetricKind::Gauge))
+        .bind(billed_since.as_second())
+        .bind(window.start.as_second())
         .all()
         .await?;
     for (metric, day, period_start, quantity) in rows {
         match day {
             Some(day) => facts.days.push(DayRow { metric, day, period_start, quantity }),
-            None => drop(facts.levels.insert(metric, quantity)),
+            None if period_start == LEVEL => drop(facts.levels.insert(metric, quantity)),
+            None => *facts.earlier.entry(metric).or_default() += quantity,
         }
     }
     Ok(Some(Summary::new(catalog, &facts, now)))
@@ -280,95 +291,4 @@ pub async fn history(
         quantity,
     });
     Ok(merged(catalog, rows.collect()))
-}
-
-/// A period that is kept: what it came to, or for a gauge the highest level that a day ended with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeriodUse {
-    /// The period.
-    pub window: Window,
-    /// How much.
-    pub quantity: i64,
-}
-
-/// One metric of a tenant, for its page.
-#[derive(Clone, Debug)]
-pub struct Detail {
-    /// Where it stands, among all.
-    pub summary: Summary,
-    /// The period that is shown.
-    pub shown: Window,
-    /// Days of the metric in it: number and quantity.
-    pub days: Vec<(i64, i64)>,
-    /// A gauge's level when it began, as far as the last weeks tell.
-    pub before: Option<i64>,
-    /// Its latest periods, the newest first.
-    pub periods: Vec<PeriodUse>,
-}
-
-/// Periods that a metric's page lists.
-const PERIODS: i64 = 13;
-
-/// One metric of a tenant, in the period that `at` lies in: two queries. None: no such tenant.
-///
-/// # Errors
-/// As [`check`].
-pub async fn periods(
-    tx: &mut Tx,
-    tenant: &TenantId,
-    catalog: &Catalog,
-    metric: &str,
-    at: Timestamp,
-    now: Timestamp,
-) -> Result<Option<Detail>> {
-    let Some(mut facts) = facts(tx, tenant).await? else { return Ok(None) };
-    let (shown, current) = (facts.terms.cycle.window(at), facts.terms.cycle.window(now));
-    let is_gauge = catalog.metric(metric).is_some_and(|metric| metric.kind == MetricKind::Gauge);
-    let rows: Vec<(i64, i64, i64, i64)> = tx
-        .query(sql!(
-            "select cast(0 as bigint) as list, day, period_start, quantity from usage_days"
-            " where tenant_id = $1 and metric = $2 and (day >= $3 or day between $4 and $5)"
-            " union all select cast(1 as bigint), period_end, period_start, total from (select period_end, period_start, total"
-            " from usage_totals where tenant_id = $1 and metric = $2 order by period_start desc limit $6) t"
-            " union all select cast(2 as bigint), cast(0 as bigint), period_start, quantity from (select period_start, max(quantity) as quantity"
-            " from usage_days where tenant_id = $1 and metric = $2 and day >= $7 group by period_start) g"
-        ))
-        .bind(tenant.as_str())
-        .bind(metric)
-        .bind(day_of(current.start).min(day_of(now) - LOOK_BACK))
-        .bind(day_of(shown.start))
-        .bind(day_of(shown.end))
-        .bind(PERIODS)
-        // Only gauges need their periods out of the days.
-        .bind(if is_gauge { day_of(now) - 31 * PERIODS } else { i64::from(i32::MAX) })
-        .all()
-        .await?;
-    let mut periods = Vec::new();
-    for (list, day, period_start, quantity) in rows {
-        match list {
-            0 => facts.days.push(DayRow { metric: metric.to_owned(), day, period_start, quantity }),
-            1 if is_gauge => drop(facts.levels.insert(metric.to_owned(), quantity)),
-            _ => {
-                let start = crate::clock::from_seconds(period_start);
-                let end = if is_gauge {
-                    facts.terms.cycle.window(start).end
-                } else {
-                    crate::clock::from_seconds(day)
-                };
-                periods.push(PeriodUse { window: Window { start, end }, quantity });
-            }
-        }
-    }
-    periods.sort_by_key(|period| std::cmp::Reverse(period.window.start));
-    let start = shown.start.as_second();
-    let mut days: Vec<(i64, i64)> = facts
-        .days
-        .iter()
-        .filter(|row| row.period_start == start)
-        .map(|row| (row.day, row.quantity))
-        .collect();
-    days.sort_unstable();
-    let earlier = facts.days.iter().filter(|row| row.period_start < start);
-    let before = earlier.max_by_key(|row| (row.day, row.period_start)).map(|row| row.quantity);
-    Ok(Some(Detail { summary: Summary::new(catalog, &facts, now), shown, days, before, periods }))
 }

@@ -4,7 +4,7 @@ mod secrets;
 mod view;
 
 pub use secrets::{
-    Sealed, forget_secrets, keep_secret, last_delivered, retire_secrets, secrets, was_delivered,
+    Kind, NoKind, Sealed, forget_secrets, keep_secret, last_delivered, retire_secrets, secrets, was_delivered,
 };
 pub use view::{
     Consequence, Full, Stats, Summary, consequences, one, page, parked, replay, replay_parked, stats,

@@ -230,7 +230,7 @@ async fn usage_is_billed_in_arrears_through_the_tiers() {
     account.post("/v1/billing/meter_events", &report(900, "a", START + DAY)).await;
     account.post("/v1/billing/meter_events", &report(1101, "b", START + 2 * DAY)).await;
     let error = account.refused(400, "POST", "/v1/billing/meter_events", &report(1, "b", START + DAY)).await;
-    assert_eq!(error["code"], "duplicate_meter_event");
+    assert_eq!(error["message"], "An event already exists with identifier b.");
     let error =
         account.refused(400, "POST", "/v1/billing/meter_events", &report(1, "c", START - 36 * DAY)).await;
     assert_eq!(error["code"], "timestamp_too_far_in_past");
