@@ -34,6 +34,16 @@ impl Currency {
         self.code()
     }
 
+    /// What an amount that is charged must be a multiple of, in minor units: ISK and UGX have no fractions for all their two
+    /// decimals, and no card network takes the last of three (<https://docs.stripe.com/currencies>).
+    pub fn step(&self) -> i64 {
+        match (self.code(), self.exponent()) {
+            ("isk" | "ugx", _) => 100,
+            (_, 3) => 10,
+            _ => 1,
+        }
+    }
+
     /// How many decimals the amount has: an amount of 100 minor units is 1.00 at two, 100 at none, 0.100 at three.
     pub fn exponent(&self) -> u8 {
         if ZERO_DECIMAL.contains(&self.code()) {

@@ -12,7 +12,7 @@ use crate::db::Db;
 use crate::id;
 use crate::stripe::Stripe;
 use crate::webhooks::Inbox;
-use crate::{audit, auth, dunning, mail, notices, reconcile, staff, sync, usage, webhooks};
+use crate::{audit, auth, checkout, dunning, mail, notices, reconcile, staff, sync, usage, webhooks};
 
 /// How often the loop looks for what has fallen due by itself.
 const TICK: Duration = Duration::from_secs(1);
@@ -154,10 +154,12 @@ async fn beside(tools: Tools, mut halted: watch::Receiver<bool>) {
     }
 }
 
-/// One case of a missing payment, one announcement, one link that somebody asked for, one mail, a batch of seals and one of figures; how much was done.
+/// One case of a missing payment, one payment page to close, one announcement, one link that somebody asked for, one mail, a batch of
+/// seals and one of figures; how much was done.
 async fn round(app: &App) -> usize {
     let mut done = 0;
     let cases = dunning::work::step(app).await.map(usize::from);
+    let pages = checkout::work::step(app).await.map(usize::from);
     let notices = notices::work::step(app).await.map(usize::from);
     let links = auth::work::step(&app.auth).await.map(usize::from);
     let mails = mail::work::step(app).await.map(usize::from);
@@ -165,6 +167,7 @@ async fn round(app: &App) -> usize {
     let figures = staff::work::step(&app.db).await;
     let all = [
         ("missing payments", cases),
+        ("payment pages", pages),
         ("notices", notices),
         ("links", links),
         ("mails", mails),

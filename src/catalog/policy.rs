@@ -451,6 +451,13 @@ impl Catalog {
             if amounts.values().any(|amount| *amount < 0) {
                 return invalid(at("prices"), "an amount is below zero");
             }
+            if let Some((currency, _)) =
+                amounts.iter().find(|(currency, amount)| *amount % currency.step() != 0)
+            {
+                let step = currency.step();
+                let problem = format!("an amount in {currency} must be a multiple of {step}: others cannot be charged");
+                return invalid(at("prices"), problem);
+            }
         }
         Ok(())
     }

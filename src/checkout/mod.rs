@@ -7,6 +7,7 @@ pub mod api;
 mod start;
 pub mod store;
 pub mod web;
+pub mod work;
 
 pub use start::{customer, place, refresh, start};
 pub use web::router;

@@ -223,7 +223,7 @@ async fn ask(app: &App, session: &Session, budget: Budget) -> Result<String> {
 }
 
 /// Ends a session at Stripe, so that nobody can pay in it, and in our row.
-async fn close(app: &App, session: &Session, budget: Budget) -> Result<()> {
+pub(super) async fn close(app: &App, session: &Session, budget: Budget) -> Result<()> {
     // One that was started and never answered has an id only Stripe knows: the same key finds it.
     let id = match &session.stripe_id {
         Some(id) => id.parse().map_err(Error::internal)?,

@@ -192,3 +192,54 @@ pub async fn expire(tx: &mut Tx, tenant: &str, id: &str) -> Result<()> {
     .await?;
     Ok(())
 }
+
+/// Has the tenant's session that is not over closed, because a subscription came into force another way. `own` is the row's id
+/// that the subscription carries: the session that it was bought in closes by itself.
+///
+/// # Errors
+/// The database did not take it.
+pub async fn want_closed(tx: &mut Tx, tenant: &str, own: Option<&str>) -> Result<()> {
+    tx.query(sql!(
+        "update checkout_sessions set close_at = 0"
+        " where tenant_id = $1 and id <> $2 and state in ('starting', 'open') and close_at is null"
+    ))
+    .bind(tenant)
+    .bind(own.unwrap_or_default())
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Whether a session is to be closed now (`wall`, unix seconds of the wall clock).
+///
+/// # Errors
+/// The database did not answer.
+pub async fn is_closing(tx: &mut Tx, wall: i64) -> Result<bool> {
+    let (waiting,): (i64,) = tx
+        .query(sql!(
+            "select count(*) from checkout_sessions where close_at <= $1 and state in ('starting', 'open')"
+        ))
+        .bind(wall)
+        .one()
+        .await?;
+    Ok(waiting > 0)
+}
+
+/// Takes one session that is to be closed; nobody else tries before `until`.
+///
+/// # Errors
+/// The database did not take it.
+pub async fn claim_closing(tx: &mut Tx, wall: i64, until: i64) -> Result<Option<Session>> {
+    let row: Option<Row> = tx
+        .query(sql!(
+            "update checkout_sessions set close_at = $2 where id in"
+            " (select id from checkout_sessions where close_at <= $1 and state in ('starting', 'open')"
+            " order by close_at, id limit 1" pg " for update skip locked" ")"
+            " returning id, tenant_id, stripe_id, state, parameters, url, expires_at"
+        ))
+        .bind(wall)
+        .bind(until)
+        .optional()
+        .await?;
+    Ok(row.and_then(Row::session))
+}

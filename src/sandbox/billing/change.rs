@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::decimal::share;
 use super::invoices::{self, Draft};
-use super::lines::{self, Context, Line, Role};
+use super::lines::{self, Context, Line, Role, Settled};
 use super::payments::{self, Outcome, Presence};
 use super::period::Interval;
 use super::subscribe::{self, Wanted};
@@ -16,12 +16,8 @@ use super::{PaymentBehavior, Proration, cycle, discounts, pending, status};
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::json::{Json, public};
 use crate::sandbox::objects::prices;
-use crate::sandbox::settings::HOUR;
 use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
-
-/// How long a change waits for its payment.
-const WAITING: i64 = 23 * HOUR;
 
 /// A change of one item.
 #[derive(Debug, Clone, Default)]
@@ -72,14 +68,16 @@ impl Change {
 }
 
 /// What a change comes to.
-struct Plan {
-    sub: Value,
+pub(super) struct Plan {
+    /// The subscription as it is to be.
+    pub(super) sub: Value,
     lines: Vec<Line>,
     /// Whether it is invoiced now, whatever was asked: periods start anew.
-    immediate: bool,
+    pub(super) immediate: bool,
 }
 
-fn plan(state: &mut State, sub: &Value, change: &Change) -> Answer<Plan> {
+/// Computes a change of a subscription; nothing is changed yet.
+pub(super) fn plan(state: &mut State, sub: &Value, change: &Change) -> Answer<Plan> {
     let at = change.at;
     check_date(sub, at)?;
     let old = sub.items("items").to_vec();
@@ -221,19 +219,34 @@ pub(crate) fn credits(state: &State, sub: &Value, at: i64) -> Vec<Line> {
     sub.items("items").iter().filter_map(|item| credit(state, sub, item, at)).collect()
 }
 
+/// What was charged for an item's time, discounts taken off, is given back for what is left of it, with the taxes that it was
+/// charged with (<https://docs.stripe.com/billing/subscriptions/prorations#credit-prorations>).
 fn credit(state: &State, sub: &Value, item: &Value, at: i64) -> Option<Line> {
     let billed = item.note("billed");
     let (start, end) = (billed.int("start"), billed.int("end"));
     let from = at.max(start);
-    let amount = -share(billed.int("amount"), (end - from).max(0), end - start);
+    let unused = |amount: i64| -share(amount, (end - from).max(0), end - start);
+    let amount = unused(billed.int("amount"));
     if amount == 0 {
         return None;
     }
+    let taxes = billed.look("taxes").as_array().map(|taxes| {
+        let parts = taxes.iter().map(|tax| {
+            let mut part = tax.clone();
+            for field in ["amount", "taxable_amount"] {
+                part[field] = json!(unused(tax.int(field)));
+            }
+            part
+        });
+        parts.collect()
+    });
+    let settled = Settled { discounts: billed.items("discounts").to_vec(), taxes };
     let tariff = Tariff::of(state, item.text("/price/id"), sub.text("currency")).ok()?;
     let context =
         Context { subscription: sub.text("id"), item: item.text("id"), currency: sub.text("currency") };
     let quantity = item.maybe_int("quantity").unwrap_or(1);
-    Some(lines::of_change(&tariff, quantity, amount, Role::Credit, (from, end), &context))
+    let line = lines::of_change(&tariff, quantity, amount, Role::Credit, (from, end), &context);
+    Some(Line { settled, ..line })
 }
 
 /// A trial begins, or moves its end: until then nothing is billed, and periods count from its end.
@@ -289,7 +302,9 @@ fn prorated(
             given.extend(credit(state, sub, before, change.at));
         }
     }
-    for item in items.iter_mut() {
+    let held = discounts::holding(state, sub, change.at);
+    let whole = discounts::net_of_items(state, &held, items, sub.text("currency"))?;
+    for (item, whole) in items.iter_mut().zip(whole) {
         let before = old.iter().find(|before| before["id"] == item["id"]);
         if before.is_some_and(|before| same(before, item)) {
             continue;
@@ -298,21 +313,25 @@ fn prorated(
             item["current_period_start"] = json!(change.at);
         }
         if wanted {
-            taken.extend(remaining(state, sub, item, change.at)?);
+            let line = remaining(state, sub, item, change.at, whole)?;
+            let discounts = held.iter().map(|id| json!(id)).collect();
+            taken.extend(line.map(|line| Line { settled: Settled { discounts, taxes: None }, ..line }));
         }
     }
     given.append(&mut taken);
     Ok(given)
 }
 
-/// What an item costs for the rest of its period.
-fn remaining(state: &State, sub: &Value, item: &mut Value, at: i64) -> Answer<Option<Line>> {
+/// What an item costs for the rest of its period. `whole` is what a whole one costs, the subscription's discounts taken off: they
+/// are in the amount of a proration, and no discount of the invoice touches it again
+/// (<https://docs.stripe.com/billing/subscriptions/prorations#prorations-and-discounts>).
+fn remaining(state: &State, sub: &Value, item: &mut Value, at: i64, whole: i64) -> Answer<Option<Line>> {
     let tariff = Tariff::of(state, item.text("/price/id"), sub.text("currency"))?;
     let (Some(interval), false) = (tariff.interval, tariff.metered) else { return Ok(None) };
     let end = item.int("current_period_end");
     let start = interval.containing(sub.int("billing_cycle_anchor"), end - 1).0;
     let quantity = item.int("quantity");
-    let amount = share(tariff.total(quantity), end - at, end - start);
+    let amount = share(whole, end - at, end - start);
     item.set_note("billed", json!({ "amount": amount, "start": at, "end": end }));
     let context =
         Context { subscription: sub.text("id"), item: item.text("id"), currency: sub.text("currency") };
@@ -352,7 +371,8 @@ fn bill(state: &mut State, plan: &Plan, proration: Proration) -> Option<String> 
     Some(invoice)
 }
 
-fn draft(state: &mut State, plan: &Plan) -> String {
+/// The draft of a change's invoice.
+pub(super) fn draft(state: &mut State, plan: &Plan) -> String {
     let sub = &plan.sub;
     let draft = Draft {
         customer: sub.text("customer"),
@@ -386,69 +406,4 @@ pub(crate) fn settle(state: &mut State, invoice: &str, behavior: PaymentBehavior
         Some(error) if behavior == PaymentBehavior::Refuse => Err(error),
         _ => Ok(outcome),
     }
-}
-
-/// Keeps a change that was not paid: the subscription stays as it is until its invoice is.
-pub(crate) fn hold(state: &mut State, id: &str, change: &Change) -> Answer<()> {
-    let before = state.need(Kind::Subscription, id, "id")?;
-    let plan = plan(state, &before, change)?;
-    let invoice = draft(state, &plan);
-    let expires = state.at + WAITING;
-    let items: Vec<Value> = plan.sub.items("items").iter().map(public).collect();
-    let anchor = plan.immediate.then(|| plan.sub["billing_cycle_anchor"].clone());
-    let trial_end = (plan.sub["trial_end"] != before["trial_end"]).then(|| plan.sub["trial_end"].clone());
-    state.amend(Kind::Invoice, &invoice, |invoice| invoice.set_note("pending_update", json!(id)));
-    state.amend(Kind::Subscription, id, |sub| {
-        sub["latest_invoice"] = json!(invoice);
-        sub["pending_update"] = json!({
-            "billing_cycle_anchor": anchor, "cancel_at_period_end": null, "discounts": null, "expires_at": expires,
-            "metadata": null, "subscription_items": items, "trial_end": trial_end, "trial_from_plan": null,
-        });
-        sub.set_note("pending", json!({ "sub": plan.sub, "invoice": invoice }));
-    });
-    state.tell_update(Kind::Subscription, id, "customer.subscription.updated", &before);
-    settle(state, &invoice, PaymentBehavior::Allow).map(|_| ())
-}
-
-/// The invoice of a waiting change was paid: the change is carried out.
-pub(crate) fn apply_pending(state: &mut State, id: &str) {
-    let before = state.find(Kind::Subscription, id);
-    let waiting = before.note("pending").clone();
-    if waiting.is_null() {
-        return;
-    }
-    let planned = waiting.look("sub");
-    let mut sub = Value::clone(&before);
-    for field in ["items", "billing_cycle_anchor", "trial_end", "trial_start", "status"] {
-        sub[field] = planned[field].clone();
-    }
-    sub["pending_update"] = Value::Null;
-    sub.set_note("pending", Value::Null);
-    cycle::plan_notices(state, &mut sub);
-    state.store.put(Kind::Subscription, sub);
-    cycle::remember_billed(state, id, waiting.text("invoice"));
-    discounts::wear_off(state, id);
-    state.tell_update(Kind::Subscription, id, "customer.subscription.updated", &before);
-    let changed = state.find(Kind::Subscription, id);
-    state.emit("customer.subscription.pending_update_applied", &changed, None);
-}
-
-/// A waiting change was not paid in time: its invoice is voided, and with it the change falls.
-pub(crate) fn expire_pending(state: &mut State, id: &str) {
-    let invoice = state.find(Kind::Subscription, id).note("pending").text("invoice").to_owned();
-    if invoices::void(state, &invoice).is_err() {
-        drop_pending(state, id);
-    }
-}
-
-/// Forgets a waiting change.
-pub(crate) fn drop_pending(state: &mut State, id: &str) {
-    let before = state.find(Kind::Subscription, id);
-    state.amend(Kind::Subscription, id, |sub| {
-        sub["pending_update"] = Value::Null;
-        sub.set_note("pending", Value::Null);
-    });
-    state.tell_update(Kind::Subscription, id, "customer.subscription.updated", &before);
-    let unchanged = state.find(Kind::Subscription, id);
-    state.emit("customer.subscription.pending_update_expired", &unchanged, None);
 }

@@ -178,32 +178,37 @@ pub(crate) fn refresh_usage(state: &mut State, invoice_id: &str) {
     state.store.put(Kind::Invoice, invoice);
 }
 
-/// Notes on each item what its present period was really charged at, discounts taken off: what a change credits later.
+/// Notes on each item what its present period was really charged at, discounts taken off, and with which taxes: what a change
+/// credits later.
 pub(crate) fn remember_billed(state: &mut State, subscription: &str, invoice: &str) {
     let invoice = state.find(Kind::Invoice, invoice);
-    let net = |line: &Value| {
-        line.int("amount") - line.items("discount_amounts").iter().map(|part| part.int("amount")).sum::<i64>()
-    };
     state.amend(Kind::Subscription, subscription, |sub| {
         let Some(items) = sub["items"]["data"].as_array_mut() else { return };
         for item in items {
-            let billed = item.note("billed").clone();
-            let mine = invoice.items("lines").iter().filter(|line| {
-                line.text("/parent/subscription_item_details/subscription_item") == item.text("id")
-                    && matches!(line.note("kind").as_str(), Some("period" | "debit"))
-                    && line.look("/period/start") == billed.look("start")
-                    && line.look("/period/end") == billed.look("end")
-            });
-            let amounts: Vec<i64> = mine.map(net).collect();
-            if !amounts.is_empty() {
-                let amount: i64 = amounts.iter().sum();
-                item.set_note(
-                    "billed",
-                    json!({ "amount": amount, "start": billed["start"], "end": billed["end"] }),
-                );
+            if let Some(billed) = billed_on(&invoice, item) {
+                item.set_note("billed", billed);
             }
         }
     });
+}
+
+/// What an invoice charges for an item's present period; none where that is not on it.
+fn billed_on(invoice: &Value, item: &Value) -> Option<Value> {
+    let billed = item.note("billed");
+    let (start, end) = (billed.look("start"), billed.look("end"));
+    let mine = |line: &&Value| {
+        line.text("/parent/subscription_item_details/subscription_item") == item.text("id")
+            && matches!(line.note("kind").as_str(), Some("period" | "debit"))
+            && (line.look("/period/start"), line.look("/period/end")) == (start, end)
+    };
+    let mine: Vec<&Value> = invoice.items("lines").iter().filter(mine).collect();
+    let first = mine.first()?;
+    let off = |line: &Value| line.items("discount_amounts").iter().map(|part| part.int("amount")).sum::<i64>();
+    let amount: i64 = mine.iter().map(|line| line.int("amount") - off(line)).sum();
+    let discounts: Vec<&Value> =
+        first.items("discount_amounts").iter().map(|part| part.look("discount")).collect();
+    let taxes = totals::gather(mine.iter().copied());
+    Some(json!({ "amount": amount, "start": start, "end": end, "discounts": discounts, "taxes": taxes }))
 }
 
 /// A draft's time is over: it is finalized and collected, unless collection is paused.

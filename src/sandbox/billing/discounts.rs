@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::decimal::{share, split};
 use super::period::Interval;
+use super::tariff::Tariff;
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::form::Params;
 use crate::sandbox::json::Json;
@@ -22,9 +23,6 @@ pub(crate) struct Wish {
 /// Reads `discounts[]` of a request: coupons, promotion codes, or discounts that are there already (by their id).
 pub(crate) fn read(state: &State, params: &Params<'_>, customer: &str) -> Answer<Vec<Wish>> {
     params.each("discounts", |discount| {
-        if let Some(code) = discount.text("promotion_code")? {
-            return by_code(state, code, customer, &discount.name("promotion_code"));
-        }
         if let Some(existing) = discount.text("discount")? {
             let found = state.need(Kind::Discount, existing, &discount.name("discount"))?;
             let coupon = found.text("/source/coupon").to_owned();
@@ -33,10 +31,18 @@ pub(crate) fn read(state: &State, params: &Params<'_>, customer: &str) -> Answer
                 promotion_code: found.maybe_text("promotion_code").map(str::to_owned),
             });
         }
-        let coupon = discount.need("coupon")?;
-        valid(state, coupon, &discount.name("coupon"))?;
-        Ok(Wish { coupon: coupon.to_owned(), promotion_code: None })
+        wish(state, discount, customer)
     })
+}
+
+/// Reads one entry that names a coupon or a promotion code.
+pub(crate) fn wish(state: &State, discount: &Params<'_>, customer: &str) -> Answer<Wish> {
+    if let Some(code) = discount.text("promotion_code")? {
+        return by_code(state, code, customer, &discount.name("promotion_code"));
+    }
+    let coupon = discount.need("coupon")?;
+    valid(state, coupon, &discount.name("coupon"))?;
+    Ok(Wish { coupon: coupon.to_owned(), promotion_code: None })
 }
 
 /// The coupon behind a promotion code's id, if it may be used by a customer.
@@ -151,8 +157,7 @@ pub(crate) fn wear_off(state: &mut State, subscription: &str) {
 
 /// What each discount takes from each line: `taken[discount][line]`, in minor units.
 ///
-/// In their order, each from what the ones before have left. Credits are not discounted again; the remaining time of a change
-/// is by per cent, not by fixed amounts, which were given on the period's own line.
+/// In their order, each from what the ones before have left. Prorations are not discounted again: theirs is in their amount.
 pub(crate) fn take(state: &State, ids: &[String], lines: &[Value], currency: &str) -> Vec<Vec<i64>> {
     let mut left: Vec<i64> = lines.iter().map(|line| line.int("amount").max(0)).collect();
     let mut taken = Vec::with_capacity(ids.len());
@@ -165,7 +170,7 @@ pub(crate) fn take(state: &State, ids: &[String], lines: &[Value], currency: &st
                 .zip(&eligible)
                 .map(|(amount, eligible)| if *eligible { share(*amount, points, 10_000) } else { 0 })
                 .collect(),
-            None => fixed(&coupon, lines, &left, &eligible, currency),
+            None => fixed(&coupon, &left, &eligible, currency),
         };
         for (amount, part) in left.iter_mut().zip(&parts) {
             *amount -= part;
@@ -175,19 +180,36 @@ pub(crate) fn take(state: &State, ids: &[String], lines: &[Value], currency: &st
     taken
 }
 
-fn fixed(coupon: &Value, lines: &[Value], left: &[i64], eligible: &[bool], currency: &str) -> Vec<i64> {
+/// A fixed amount, spread over the lines by what is left of each.
+fn fixed(coupon: &Value, left: &[i64], eligible: &[bool], currency: &str) -> Vec<i64> {
     let off = if coupon.text("currency") == currency {
         coupon.int("amount_off")
     } else {
         coupon.note("currency_options").int(&format!("/{currency}/amount_off"))
     };
-    let weights: Vec<i64> = left
-        .iter()
-        .zip(lines)
-        .zip(eligible)
-        .map(|((amount, line), eligible)| if *eligible && line.note("kind") != "debit" { *amount } else { 0 })
-        .collect();
+    let weights: Vec<i64> =
+        left.iter().zip(eligible).map(|(amount, eligible)| if *eligible { *amount } else { 0 }).collect();
     split(off.min(weights.iter().sum()), &weights)
+}
+
+/// What each item costs for a whole period with discounts taken off, in minor units; nothing where it is billed by usage.
+pub(crate) fn net_of_items(
+    state: &State,
+    discounts: &[String],
+    items: &[Value],
+    currency: &str,
+) -> Answer<Vec<i64>> {
+    let mut lines = Vec::with_capacity(items.len());
+    for item in items {
+        let tariff = Tariff::of(state, item.text("/price/id"), currency)?;
+        let amount = if tariff.metered { 0 } else { tariff.total(item.int("quantity")) };
+        let pricing = json!({ "price_details": { "product": tariff.product } });
+        lines.push(json!({ "amount": amount, "discountable": true, "pricing": pricing }));
+    }
+    let taken = take(state, discounts, &lines, currency);
+    let net = lines.iter().enumerate();
+    let off = |place: usize| taken.iter().filter_map(|parts| parts.get(place)).sum::<i64>();
+    Ok(net.map(|(place, line)| line.int("amount") - off(place)).collect())
 }
 
 fn applies(coupon: &Value, line: &Value) -> bool {

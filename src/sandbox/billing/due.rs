@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{cycle, end, invoices, payments, preview, schedules};
+use super::{cycle, end, held, invoices, payments, preview, schedules, waking};
 use crate::sandbox::json::Json;
 use crate::sandbox::objects::checkout;
 use crate::sandbox::settings::{DAY, HOUR};
@@ -42,7 +42,8 @@ pub(crate) fn of(kind: Kind, object: &Value) -> Option<(i64, Priority)> {
 
 fn subscription(sub: &Value) -> Option<i64> {
     match sub.text("status") {
-        "canceled" | "incomplete_expired" | "paused" => return None,
+        "canceled" | "incomplete_expired" => return None,
+        "paused" => return sub.note("waking").maybe_int("expires_at"),
         "incomplete" => return Some(sub.int("created") + INCOMPLETE),
         _ => {}
     }
@@ -101,6 +102,8 @@ fn subscription_due(state: &mut State, id: &str) {
     let passed = |time: Option<i64>| time.is_some_and(|time| time <= state.at);
     if sub.text("status") == "incomplete" {
         end::expire(state, id);
+    } else if sub.text("status") == "paused" {
+        waking::expire(state, id);
     } else if passed(sub.note("trial_notice_at").as_i64()) {
         state.amend(Kind::Subscription, id, |sub| sub.set_note("trial_notice_at", Value::Null));
         state.emit("customer.subscription.trial_will_end", &sub, None);
@@ -110,7 +113,7 @@ fn subscription_due(state: &mut State, id: &str) {
             state.emit("invoice.upcoming", &upcoming, None);
         }
     } else if passed(sub.maybe_int("/pending_update/expires_at")) {
-        super::change::expire_pending(state, id);
+        held::expire(state, id);
     } else if passed(sub.maybe_int("/pause_collection/resumes_at")) {
         state.update(Kind::Subscription, id, "customer.subscription.updated", |sub| {
             sub["pause_collection"] = Value::Null;

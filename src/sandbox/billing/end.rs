@@ -4,9 +4,7 @@ use serde_json::{Value, json};
 
 use super::invoices::{self, Draft};
 use super::lines::Line;
-use super::payments::{self, Presence};
-use super::tariff::Tariff;
-use super::{change, cycle, discounts, pending};
+use super::{change, cycle, discounts, held, pending, waking};
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::json::Json;
 use crate::sandbox::state::State;
@@ -14,6 +12,9 @@ use crate::sandbox::store::Kind;
 
 /// Ends a subscription at this moment, for a reason: `cancellation_requested`, `payment_failed`.
 pub(crate) fn now(state: &mut State, id: &str, reason: &str) {
+    // What waited for a payment does not come back to life with it.
+    held::expire(state, id);
+    waking::expire(state, id);
     let at = state.at;
     let schedule = state.find(Kind::Subscription, id).text("schedule").to_owned();
     state.amend(Kind::Subscription, id, |sub| {
@@ -25,7 +26,6 @@ pub(crate) fn now(state: &mut State, id: &str, reason: &str) {
         if sub["cancellation_details"]["reason"].is_null() {
             sub["cancellation_details"]["reason"] = json!(reason);
         }
-        sub["pending_update"] = Value::Null;
         sub.set_note("upcoming_at", Value::Null);
         sub.set_note("trial_notice_at", Value::Null);
     });
@@ -163,74 +163,4 @@ pub(crate) fn pause(state: &mut State, id: &str) {
     state.tell_update(Kind::Subscription, id, "customer.subscription.updated", &before);
     let paused = state.find(Kind::Subscription, id);
     state.emit("customer.subscription.paused", &paused, None);
-}
-
-/// Wakes a paused subscription: a new period from now (or what is left of the old one) is invoiced; it is active once that is
-/// paid.
-pub(crate) fn resume(state: &mut State, id: &str, anchor_now: bool) -> Answer<()> {
-    let before = state.need(Kind::Subscription, id, "id")?;
-    if before.text("status") != "paused" {
-        return Err(ApiError::refused(format!(
-            "Subscription {id} cannot be resumed: its status is {}, not paused.",
-            before.text("status")
-        )));
-    }
-    let mut sub = Value::clone(&before);
-    if anchor_now {
-        sub["billing_cycle_anchor"] = json!(state.at);
-    }
-    let anchor = sub.int("billing_cycle_anchor");
-    let (mut lines, mut items) = (Vec::new(), sub.items("items").to_vec());
-    for item in &mut items {
-        let tariff = Tariff::of(state, item.text("/price/id"), sub.text("currency"))?;
-        let Some(interval) = tariff.interval else { continue };
-        if !anchor_now && item.int("current_period_end") > state.at {
-            continue;
-        }
-        let (_, end) = interval.containing(anchor, state.at);
-        item["current_period_start"] = json!(state.at);
-        item["current_period_end"] = json!(end);
-        if !tariff.metered {
-            lines.extend(cycle::full_period(&sub, item, &tariff, (state.at, end)));
-        }
-    }
-    sub["items"]["data"] = Value::Array(items);
-    state.store.put(Kind::Subscription, sub.clone());
-    if lines.is_empty() {
-        resumed(state, id);
-        return Ok(());
-    }
-    let draft = Draft {
-        customer: sub.text("customer"),
-        subscription: Some(&sub),
-        reason: "subscription_update",
-        lines,
-        period: (state.at, state.at),
-        discounts: discounts::holding(state, &sub, state.at),
-        currency: sub.text("currency"),
-        with_pending: true,
-    };
-    let invoice = invoices::draft(state, draft);
-    cycle::remember_billed(state, id, &invoice);
-    state.amend(Kind::Invoice, &invoice, |invoice| invoice.set_note("resumes", json!(true)));
-    state.amend(Kind::Subscription, id, |sub| sub["latest_invoice"] = json!(invoice));
-    state.tell_update(Kind::Subscription, id, "customer.subscription.updated", &before);
-    invoices::announce(state, &invoice, None);
-    invoices::finalize(state, &invoice);
-    if state.find(Kind::Invoice, &invoice).text("status") == "open" {
-        payments::collect(state, &invoice, None, Presence::Away);
-    }
-    Ok(())
-}
-
-/// The subscription is awake again.
-pub(crate) fn resumed(state: &mut State, id: &str) {
-    let before = state.find(Kind::Subscription, id);
-    let mut sub = Value::clone(&before);
-    sub["status"] = json!("active");
-    cycle::plan_notices(state, &mut sub);
-    state.store.put(Kind::Subscription, sub);
-    state.tell_update(Kind::Subscription, id, "customer.subscription.updated", &before);
-    let awake = state.find(Kind::Subscription, id);
-    state.emit("customer.subscription.resumed", &awake, None);
 }

@@ -141,7 +141,13 @@ pub(crate) fn finalize(state: &mut State, id: &str) {
     invoice["invoice_pdf"] = json!(format!("{url}/pdf"));
     invoice["hosted_invoice_url"] = json!(url);
     let due = invoice.int("amount_due");
+    let subscription = subscription_of(&invoice).map(str::to_owned);
+    let waits = !invoice.note("pending_update").is_null() || !invoice.note("resumes").is_null();
     state.store.put(Kind::Invoice, invoice);
+    if let Some(subscription) = subscription.filter(|_| !waits) {
+        // Since the draft, the address and with it the taxes may have changed.
+        cycle::remember_billed(state, &subscription, id);
+    }
     let balance_moved = customer.int("balance") != ending;
     state.amend(Kind::Customer, customer.text("id"), |customer| {
         customer["next_invoice_sequence"] = json!(sequence + 1);

@@ -58,6 +58,17 @@ pub(crate) struct Line {
     pub(crate) unit: Option<String>,
     /// The subscription and its item.
     pub(crate) source: Option<(String, String)>,
+    /// What is settled already.
+    pub(crate) settled: Settled,
+}
+
+/// What was settled when a proration was made, and no later invoice changes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settled {
+    /// The ids of the discounts that are in the amount.
+    pub(crate) discounts: Vec<Value>,
+    /// The taxes, as a line shows them; none: those that hold when it is invoiced.
+    pub(crate) taxes: Option<Vec<Value>>,
 }
 
 /// Where a line comes from, and how it is written.
@@ -97,6 +108,7 @@ pub(crate) fn of_period(
             price: (tariff.price.clone(), tariff.product.clone()),
             unit: part.unit,
             source: context.source(),
+            settled: Settled::default(),
         })
         .collect()
 }
@@ -105,13 +117,14 @@ pub(crate) fn of_period(
 pub(crate) fn of_trial(tariff: &Tariff, quantity: i64, period: (i64, i64), context: &Context<'_>) -> Line {
     Line {
         role: Role::Trial,
-        description: format!("Trial period for {}", tariff.name),
+        description: format!("Free trial for {quantity} × {}", tariff.name),
         amount: 0,
         quantity: Some(quantity),
         period,
         price: (tariff.price.clone(), tariff.product.clone()),
         unit: Some("0".into()),
         source: context.source(),
+        settled: Settled::default(),
     }
 }
 
@@ -135,6 +148,7 @@ pub(crate) fn of_change(
         price: (tariff.price.clone(), tariff.product.clone()),
         unit: None,
         source: context.source(),
+        settled: Settled::default(),
     }
 }
 
@@ -165,17 +179,20 @@ pub(crate) fn render(state: &mut State, line: &Line, currency: &str, invoice_ite
         "type": "price_details",
         "unit_amount_decimal": line.unit,
     });
+    // The account shows prorations with their discounts in the amount: the discounts are named, at nothing.
+    let included: Vec<Value> =
+        line.settled.discounts.iter().map(|id| json!({ "amount": 0, "discount": id })).collect();
     json!({
         "id": state.id("il_"), "object": "line_item", "amount": line.amount, "currency": currency,
-        "description": line.description, "discount_amounts": [],
-        "discountable": !matches!(line.role, Role::Credit), "discounts": [],
+        "description": line.description, "discount_amounts": included,
+        "discountable": !proration, "discounts": line.settled.discounts,
         "invoice": null, "livemode": false, "metadata": {}, "parent": parent,
         "period": { "start": line.period.0, "end": line.period.1 }, "pretax_credit_amounts": [],
         "pricing": if line.price.0.is_empty() { Value::Null } else { pricing },
         "quantity": line.quantity, "quantity_decimal": line.quantity.map(|q| q.to_string()),
         "subscription": line.source.as_ref().map(|(subscription, _)| subscription),
         "subtotal": line.amount, "taxes": [],
-        "_": { "kind": line.role.word() },
+        "_": { "kind": line.role.word(), "taxes": line.settled.taxes },
     })
 }
 
@@ -209,13 +226,24 @@ fn symbol(currency: &str) -> String {
     }
 }
 
-/// The digits after the point of a currency.
+/// The digits after the point of a currency, as amounts are written in requests and answers
+/// (<https://docs.stripe.com/currencies>): ISK and UGX have two there, though no fraction of them can be charged.
 pub(crate) fn exponent(currency: &str) -> u32 {
     match currency {
-        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "ugx" | "vnd"
-        | "vuv" | "xaf" | "xof" | "xpf" => 0,
+        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv"
+        | "xaf" | "xof" | "xpf" => 0,
         "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
         _ => 2,
+    }
+}
+
+/// What an amount that is charged must be a multiple of, in minor units: whole krónur and shillings, and tens of the fils and
+/// millimes that card networks have no third digit for (same page, three-decimal currencies and special cases).
+pub(crate) fn step(currency: &str) -> i64 {
+    match (currency, exponent(currency)) {
+        ("isk" | "ugx", _) => 100,
+        (_, 3) => 10,
+        _ => 1,
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod decimal;
 pub(crate) mod discounts;
 pub(crate) mod due;
 pub(crate) mod end;
+pub(crate) mod held;
 pub(crate) mod invoices;
 pub(crate) mod lines;
 pub(crate) mod payments;
@@ -22,6 +23,7 @@ pub(crate) mod tariff;
 pub(crate) mod tax;
 pub(crate) mod totals;
 pub(crate) mod usage;
+pub(crate) mod waking;
 
 /// What happens to the unused and the remaining time when a subscription changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

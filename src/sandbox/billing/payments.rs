@@ -220,6 +220,7 @@ fn count_attempt(state: &mut State, id: &str) {
         invoice["attempt_count"] = json!(attempts);
         let retried = !matches!(invoice.text("billing_reason"), "subscription_create" | "manual")
             && invoice.note("pending_update").is_null()
+            && invoice.note("resumes") != "attempt"
             && invoice.text("collection_method") == "charge_automatically";
         let next = days.iter().map(|day| first + day * DAY).find(|next| *next > at);
         invoice["next_payment_attempt"] = json!(next.filter(|_| retried));

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::change::{self, Change, Edit, Trial};
-use super::{PaymentBehavior, Proration, end};
+use super::discounts::{self, Wish};
+use super::{PaymentBehavior, Proration, end, held};
 use crate::sandbox::json::Json;
 use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
@@ -65,10 +66,13 @@ pub(crate) fn close(state: &mut State, id: &str, status: &str) {
 /// same moment bills the new prices.
 fn enter(state: &mut State, schedule: &Value, phase: &Value) {
     let id = schedule.text("subscription").to_owned();
+    // A change that waits for its payment does not survive a new phase.
+    held::expire(state, &id);
     let before = state.find(Kind::Subscription, &id);
     if !matches!(before.text("status"), "active" | "trialing" | "past_due" | "unpaid") {
         return;
     }
+    settings(state, &before, schedule, phase);
     let proration = match phase.text("proration_behavior") {
         "none" => Proration::None,
         "always_invoice" => Proration::Invoice,
@@ -99,6 +103,36 @@ fn enter(state: &mut State, schedule: &Value, phase: &Value) {
         // Failing to collect makes the subscription late; there is no request to refuse.
         let _ = change::settle(state, &invoice, PaymentBehavior::Allow);
     }
+}
+
+/// Gives the subscription the discounts and the tax setting of a phase. A discount that the phase does not name ends with the
+/// phase before (<https://docs.stripe.com/api/subscription_schedules/update#update_subscription_schedule-phases-discounts>).
+pub(crate) fn settings(state: &mut State, sub: &Value, schedule: &Value, phase: &Value) {
+    let customer = sub.text("customer");
+    let mut held = Vec::new();
+    for entry in phase.items("discounts") {
+        match entry.maybe_text("discount") {
+            // One that was used up meanwhile, or whose time is over, is not given again.
+            Some(id) => held.extend(sub.items("discounts").iter().filter(|own| *own == id).cloned()),
+            None => {
+                let wish = Wish {
+                    coupon: entry.text("coupon").to_owned(),
+                    promotion_code: entry.maybe_text("promotion_code").map(str::to_owned),
+                };
+                let made = discounts::redeem(state, &[wish], customer, sub.maybe_text("id"));
+                held.extend(made.into_iter().map(Value::from));
+            }
+        }
+    }
+    let enabled = [phase, schedule.look("default_settings")]
+        .into_iter()
+        .find_map(|settings| settings.look("/automatic_tax/enabled").as_bool());
+    state.amend(Kind::Subscription, sub.text("id"), |sub| {
+        sub["discounts"] = json!(held);
+        if let Some(enabled) = enabled {
+            sub["automatic_tax"]["enabled"] = json!(enabled);
+        }
+    });
 }
 
 /// The edits that make a subscription's items those of a phase: same price, same item; else the item of the same kind changes

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{change, end, invoices};
+use super::{end, held, invoices, waking};
 use crate::sandbox::json::Json;
 use crate::sandbox::settings::AfterRetries;
 use crate::sandbox::state::State;
@@ -20,7 +20,7 @@ pub(crate) fn after_payment(state: &mut State, invoice: &Value) {
     let Some(id) = invoices::subscription_of(invoice).map(str::to_owned) else { return };
     let sub = state.find(Kind::Subscription, &id);
     if !invoice.note("pending_update").is_null() {
-        change::apply_pending(state, &id);
+        held::apply(state, &id);
         return;
     }
     match sub.text("status") {
@@ -28,7 +28,7 @@ pub(crate) fn after_payment(state: &mut State, invoice: &Value) {
         "past_due" | "unpaid" if sub.text("latest_invoice") == invoice.text("id") || !owes(state, &id) => {
             set(state, &id, "active");
         }
-        "paused" if invoice.note("resumes").as_bool().unwrap_or_default() => end::resumed(state, &id),
+        "paused" if !invoice.note("resumes").is_null() => waking::settled(state, &id),
         _ => {}
     }
 }
@@ -46,6 +46,9 @@ fn owes(state: &State, subscription: &str) -> bool {
 pub(crate) fn after_failure(state: &mut State, invoice: &Value) {
     let Some(id) = invoices::subscription_of(invoice).map(str::to_owned) else { return };
     let sub = state.find(Kind::Subscription, &id);
+    if !invoice.note("resumes").is_null() {
+        waking::failed(state, &id, invoice);
+    }
     if !invoice.note("pending_update").is_null() || !invoice.note("resumes").is_null() {
         return;
     }
@@ -70,7 +73,14 @@ pub(crate) fn after_void(state: &mut State, invoice: &Value) {
     let Some(id) = invoices::subscription_of(invoice).map(str::to_owned) else { return };
     let sub = state.find(Kind::Subscription, &id);
     if !invoice.note("pending_update").is_null() {
-        change::drop_pending(state, &id);
+        held::drop(state, &id);
+    } else if !invoice.note("resumes").is_null() && sub.text("status") == "paused" {
+        // Given up, it wakes the subscription as if it were paid; voided, it lets it sleep.
+        if invoice.text("status") == "uncollectible" {
+            waking::settled(state, &id);
+        } else {
+            waking::forget(state, &id);
+        }
     } else if sub.text("status") == "incomplete" && sub.text("latest_invoice") == invoice.text("id") {
         end::expire(state, &id);
     } else if matches!(sub.text("status"), "past_due" | "unpaid")

@@ -254,7 +254,7 @@ fn blank(state: &State, id: &str, customer: &Value, currency: &str, anchor: i64)
             "id": id, "object": "subscription", "application": null, "application_fee_percent": null,
             "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null },
             "billing_cycle_anchor": anchor, "billing_cycle_anchor_config": null,
-            "billing_mode": { "flexible": { "proration_discounts": "itemized" }, "type": "flexible" },
+            "billing_mode": { "flexible": { "proration_discounts": "included" }, "type": "flexible" },
             "billing_schedules": [], "billing_thresholds": null, "cancel_at": null, "cancel_at_period_end": false,
             "canceled_at": null,
             "cancellation_details": { "comment": null, "feedback": null, "feedback_option": null, "reason": null },

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{discounts, tax};
+use super::decimal::share;
+use super::{discounts, lines, tax};
 use crate::sandbox::json::Json;
 use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
@@ -25,10 +26,15 @@ pub(crate) fn compute(state: &mut State, invoice: &mut Value) {
             .map(|(id, parts)| json!({ "amount": parts[index], "discount": id }))
             .collect();
         let net = line.int("amount") - off.iter().map(|part| part.int("amount")).sum::<i64>();
-        line["discount_amounts"] = Value::Array(off);
+        if line.flag("discountable") {
+            line["discount_amounts"] = Value::Array(off);
+        }
         let price = state.find(Kind::Price, line.text("/pricing/price_details/price"));
-        let entry = taxation.as_ref().map(|taxation| taxation.entry(state, net, tax::inclusive(&price)));
-        line["taxes"] = Value::Array(entry.into_iter().collect());
+        line["taxes"] = match (line.note("taxes"), &taxation) {
+            (Value::Array(settled), _) => json!(settled),
+            (_, Some(taxation)) => json!([taxation.entry(state, net, tax::inclusive(&price))]),
+            (_, None) => json!([]),
+        };
     }
     let subtotal: i64 = lines.iter().map(|line| line.int("amount")).sum();
     let off: Vec<i64> = taken.iter().map(|parts| parts.iter().sum()).collect();
@@ -59,9 +65,11 @@ pub(crate) fn compute(state: &mut State, invoice: &mut Value) {
 }
 
 /// What is due after the customer's balance: a credit (negative) is used up, a debt is added, what the invoice gives back
-/// becomes credit.
+/// becomes credit. What the currency has no coin for is rounded, and the difference stays in the balance: Stripe says so of UGX
+/// (<https://docs.stripe.com/currencies>, special cases); of the currencies with three digits it says only that the last is 0.
 fn settle(invoice: &mut Value, total: i64, balance: i64) {
-    let due = if total < 0 { 0 } else { (total + balance).max(0) };
+    let step = lines::step(invoice.text("currency"));
+    let due = if total < 0 { 0 } else { share((total + balance).max(0), 1, step) * step };
     invoice["starting_balance"] = json!(balance);
     invoice["amount_due"] = json!(due);
     invoice["amount_remaining"] = json!(due - invoice.int("amount_paid"));
@@ -69,10 +77,10 @@ fn settle(invoice: &mut Value, total: i64, balance: i64) {
     invoice.set_note("ending_balance", json!(balance + total - due));
 }
 
-/// The taxes of all lines, added up by rate and behaviour.
-fn gather(lines: &[Value]) -> Vec<Value> {
+/// The taxes of lines, added up by rate and behaviour.
+pub(crate) fn gather<'a>(lines: impl IntoIterator<Item = &'a Value>) -> Vec<Value> {
     let mut sums: Vec<Value> = Vec::new();
-    for entry in lines.iter().flat_map(|line| line.items("taxes")) {
+    for entry in lines.into_iter().flat_map(|line| line.items("taxes")) {
         let same = |sum: &&mut Value| {
             sum["tax_rate_details"] == entry["tax_rate_details"]
                 && sum["tax_behavior"] == entry["tax_behavior"]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::paged;
-use crate::sandbox::billing::lines::{Line, Role};
+use crate::sandbox::billing::lines::{Line, Role, Settled};
 use crate::sandbox::billing::pending;
 use crate::sandbox::billing::tariff::Tariff;
 use crate::sandbox::errors::{Answer, ApiError};
@@ -49,6 +49,7 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
         price,
         unit: None,
         source: None,
+        settled: Settled::default(),
     };
     let id = pending::add(state, &line, &customer, &currency);
     let mut item = serde_json::Value::clone(&state.find(Kind::InvoiceItem, &id));

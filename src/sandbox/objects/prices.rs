@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::paged;
 use crate::sandbox::billing::decimal::Decimal;
+use crate::sandbox::billing::lines;
 use crate::sandbox::billing::period::Interval;
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::form::Params;
@@ -71,6 +72,7 @@ pub(crate) fn make(state: &mut State, params: &Params<'_>, product: &str) -> Ans
     if !tiered && text.is_null() {
         return Err(ApiError::missing("unit_amount"));
     }
+    chargeable(&currency, &amount, &params.name("unit_amount"))?;
     let id = state.id("price_");
     let mut price = json!({
         "id": id, "object": "price", "active": params.flag("active")?.unwrap_or(true),
@@ -155,6 +157,17 @@ fn amount(params: &Params<'_>, field: &str) -> Answer<(Value, Value)> {
     Ok((json!(decimal.as_whole()), json!(decimal.to_string())))
 }
 
+/// Refuses what no card could be charged. A fraction is for many units, and rounded when they are invoiced.
+fn chargeable(currency: &str, amount: &Value, param: &str) -> Answer<()> {
+    let step = lines::step(currency);
+    match amount.as_i64() {
+        Some(amount) if amount % step != 0 => {
+            Err(ApiError::invalid(param, format!("Invalid amount for {currency}: it must be a multiple of {step}.")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn tiers(params: &Params<'_>) -> Answer {
     let mut below = 0;
     let tiers = params.each("tiers", |tier| {
@@ -193,6 +206,7 @@ fn options(params: &Params<'_>, price: &mut Value) -> Answer<()> {
             let option = hash.within(code);
             let code = currency(code, &option.name(""))?;
             let (number, text) = amount(&option, "unit_amount")?;
+            chargeable(&code, &number, &option.name("unit_amount"))?;
             let behavior = option.text("tax_behavior")?.unwrap_or("unspecified");
             let mut entry = json!({ "custom_unit_amount": null, "tax_behavior": behavior, "unit_amount": number,
                                     "unit_amount_decimal": text });

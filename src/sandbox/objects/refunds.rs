@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::paged;
+use crate::sandbox::billing::lines;
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::json::{Json, public};
 use crate::sandbox::list;
@@ -40,6 +41,11 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
     if amount <= 0 || amount > left {
         let message =
             format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left}).");
+        return Err(ApiError::invalid("amount", message));
+    }
+    let step = lines::step(charge.text("currency"));
+    if amount % step != 0 {
+        let message = format!("Invalid amount for {}: it must be a multiple of {step}.", charge.text("currency"));
         return Err(ApiError::invalid("amount", message));
     }
     let reason = params.word("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;

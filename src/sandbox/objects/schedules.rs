@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::paged;
 use crate::sandbox::billing::period::Interval;
-use crate::sandbox::billing::{end, schedules, subscribe};
+use crate::sandbox::billing::{discounts, end, schedules, subscribe};
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::form::Params;
 use crate::sandbox::json::{Json, public};
@@ -16,9 +16,10 @@ use crate::sandbox::store::Kind;
 macro_rules! phases {
     ($more:literal) => {
         concat!(
-            "end_behavior metadata* default_settings* phases[](items[](price quantity metadata* discounts*) start_date \
-             end_date duration(interval interval_count) proration_behavior billing_cycle_anchor metadata* trial trial_end \
-             default_payment_method collection_method currency description automatic_tax* invoice_settings* discounts*) ",
+            "end_behavior metadata* phases[](items[](price quantity metadata*) start_date \
+             end_date duration(interval interval_count) proration_behavior billing_cycle_anchor metadata* \
+             default_payment_method collection_method description automatic_tax(enabled liability(type)) \
+             discounts[](coupon promotion_code discount)) ",
             $more
         )
     };
@@ -61,7 +62,8 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
         (start.min(item.int("current_period_start")), end.max(item.int("current_period_end")))
     });
     let items: Vec<Value> = sub.items("items").iter().map(phase_item).collect();
-    let phase = blank_phase(sub.text("currency"), items, period);
+    let mut phase = blank_phase(sub.text("currency"), items, period);
+    phase["discounts"] = sub.items("discounts").iter().map(|id| discount(id, &Value::Null)).collect();
     let id = state.id("sub_sched_");
     let mut schedule = json!({
         "id": id, "object": "subscription_schedule", "application": null, "billing_mode": sub["billing_mode"],
@@ -100,6 +102,11 @@ fn phase_item(item: &Value) -> Value {
         phase["quantity"] = json!(quantity);
     }
     phase
+}
+
+/// A discount of a phase: one that is there already, by its id, or one to be redeemed with the phase.
+fn discount(existing: &Value, wish: &Value) -> Value {
+    json!({ "coupon": wish["coupon"], "discount": existing, "discount_end": null, "promotion_code": wish["promotion_code"] })
 }
 
 fn blank_phase(currency: &str, items: Vec<Value>, period: (i64, i64)) -> Value {
@@ -160,9 +167,21 @@ fn update(state: &mut State, call: &Call<'_>) -> Answer {
             json!({ "start_date": current["start_date"], "end_date": current["end_date"] });
     }
     let id = schedule.id();
+    if call.params.has("phases") {
+        keep_present(state, &schedule);
+    }
     state.store.put(Kind::Schedule, schedule);
     state.tell_update(Kind::Schedule, &id, "subscription_schedule.updated", &before);
     Ok(public(&state.find(Kind::Schedule, &id)))
+}
+
+/// What the present phase says of discounts and taxes holds at once.
+fn keep_present(state: &mut State, schedule: &Value) {
+    let start = schedule.look("/current_phase/start_date");
+    let Some(phase) = schedule.items("phases").iter().find(|phase| phase["start_date"] == *start) else { return };
+    let sub = state.find(Kind::Subscription, schedule.text("subscription"));
+    schedules::settings(state, &sub, schedule, phase);
+    state.tell_update(Kind::Subscription, sub.text("id"), "customer.subscription.updated", &sub);
 }
 
 /// Reads phases; each begins where the one before ends.
@@ -209,6 +228,10 @@ fn phases(state: &State, schedule: &Value, params: &Params<'_>) -> Answer {
         if let Some(word) = phase.word("billing_cycle_anchor", &["automatic", "phase_start"])? {
             made["billing_cycle_anchor"] = json!(word);
         }
+        made["discounts"] = phase_discounts(state, phase, schedule.text("customer"))?;
+        if let Some(enabled) = phase.within("automatic_tax").flag("enabled")? {
+            made["automatic_tax"] = json!({ "disabled_reason": null, "enabled": enabled, "liability": null });
+        }
         phase.given("default_payment_method").apply(&mut made, "default_payment_method");
         phase.given("collection_method").apply(&mut made, "collection_method");
         phase.given("description").apply(&mut made, "description");
@@ -216,6 +239,23 @@ fn phases(state: &State, schedule: &Value, params: &Params<'_>) -> Answer {
         Ok(made)
     })?;
     Ok(Value::Array(phases))
+}
+
+/// The discounts that a phase names.
+fn phase_discounts(state: &State, phase: &Params<'_>, customer: &str) -> Answer {
+    let named = phase.each("discounts", |entry| {
+        Ok(match entry.text("discount")? {
+            Some(id) => {
+                state.need(Kind::Discount, id, &entry.name("discount"))?;
+                discount(&json!(id), &Value::Null)
+            }
+            None => {
+                let wish = discounts::wish(state, entry, customer)?;
+                discount(&Value::Null, &json!({ "coupon": wish.coupon, "promotion_code": wish.promotion_code }))
+            }
+        })
+    })?;
+    Ok(Value::Array(named))
 }
 
 /// When a phase without an end date ends: after its duration, or after one period of its first price.

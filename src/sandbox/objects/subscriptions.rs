@@ -9,8 +9,10 @@ use super::subscription_wishes::{
 use crate::sandbox::billing::change::{self, Change};
 use crate::sandbox::billing::payments::{Outcome, Presence};
 use crate::sandbox::billing::subscribe::{self, Order};
-use crate::sandbox::billing::{PaymentBehavior, cycle, discounts, end, pending};
+use crate::sandbox::billing::waking::{self, Waking};
+use crate::sandbox::billing::{PaymentBehavior, cycle, discounts, end, held, pending};
 use crate::sandbox::errors::{Answer, ApiError};
+use crate::sandbox::form::Params;
 use crate::sandbox::json::{Json, public};
 use crate::sandbox::list;
 use crate::sandbox::routes::{Call, Route, delete, get, post};
@@ -37,7 +39,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "/v1/subscriptions",
         fields!(
             "customer currency items[](price quantity metadata*) trial_period_days billing_cycle_anchor \
-                 backdate_start_date billing_mode(type flexible*)"
+                 backdate_start_date billing_mode(type flexible(proration_discounts))"
         ),
         create,
     ),
@@ -66,7 +68,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "type invoicing_behavior bill_for(outstanding_usage_through(type) unused_time_from(type))",
         pause,
     ),
-    post("/v1/subscriptions/{}/migrate", "billing_mode(type flexible*)", migrate),
+    post("/v1/subscriptions/{}/migrate", "billing_mode(type flexible(proration_discounts))", migrate),
     get("/v1/subscription_items", paged!("subscription"), items),
     get("/v1/subscription_items/{}", "", item),
 ];
@@ -99,6 +101,7 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
     if anchor.is_some_and(|anchor| anchor <= state.at) {
         return Err(ApiError::invalid("billing_cycle_anchor", "billing_cycle_anchor must be in the future."));
     }
+    one_mode(&params.within("billing_mode"))?;
     let order = Order {
         items: read_wanted(params)?,
         currency: params.text("currency")?.map(str::to_lowercase),
@@ -115,6 +118,21 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
     let id = subscribe::place(state, &order)?;
     subscribe::settle(state, &id, behavior(params)?, Presence::Away)?;
     Ok(shown(state, &id))
+}
+
+/// The sandbox bills in Stripe's default mode alone: flexible, with the discounts of prorations in their amounts.
+fn one_mode(mode: &Params<'_>) -> Answer<()> {
+    if mode.text("type")?.is_some_and(|kind| kind != "flexible") {
+        return Err(ApiError::invalid("billing_mode[type]", "The sandbox knows billing mode `flexible` alone."));
+    }
+    let discounts = mode.within("flexible").text("proration_discounts")?;
+    if discounts.is_some_and(|word| word != "included") {
+        return Err(ApiError::invalid(
+            "billing_mode[flexible][proration_discounts]",
+            "The sandbox knows proration discounts `included` alone.",
+        ));
+    }
+    Ok(())
 }
 
 fn shown(state: &State, id: &str) -> Value {
@@ -213,8 +231,8 @@ pub(crate) fn carry_out(
     behavior: PaymentBehavior,
     before: &Value,
 ) -> Answer<()> {
-    if before.note("pending").is_object() && !change.is_empty() {
-        change::expire_pending(state, id);
+    if !change.is_empty() {
+        held::expire(state, id);
     }
     let attempt = state.attempt(|state| {
         let invoice = change::apply(state, id, change)?;
@@ -230,7 +248,7 @@ pub(crate) fn carry_out(
         }
     });
     match attempt {
-        Err(error) if error.field("code") == UNPAID => change::hold(state, id, change),
+        Err(error) if error.field("code") == UNPAID => held::hold(state, id, change),
         other => other,
     }
 }
@@ -258,7 +276,12 @@ fn resume(state: &mut State, call: &Call<'_>) -> Answer {
     let (id, _) = open(state, call)?;
     let anchor = call.params.within("billing_cycle_anchor");
     let unchanged = anchor.word("type", &["now", "unchanged"])? == Some("unchanged");
-    end::resume(state, &id, !unchanged)?;
+    let words = ["resume_on_payment_attempt", "resume_on_payment_success"];
+    let waking = match call.params.word("payment_behavior", &words)? {
+        Some("resume_on_payment_success") => Waking::OnSuccess,
+        _ => Waking::OnAttempt,
+    };
+    waking::resume(state, &id, !unchanged, waking)?;
     Ok(shown(state, &id))
 }
 
@@ -297,15 +320,11 @@ fn pause(state: &mut State, call: &Call<'_>) -> Answer {
 fn migrate(state: &mut State, call: &Call<'_>) -> Answer {
     let (id, _) = open(state, call)?;
     let mode = call.params.within("billing_mode");
-    if mode.need("type")? != "flexible" {
-        return Err(ApiError::invalid(
-            "billing_mode[type]",
-            "Subscriptions can only be migrated to flexible.",
-        ));
-    }
+    mode.need("type")?;
+    one_mode(&mode)?;
     state.update(Kind::Subscription, &id, "customer.subscription.updated", |sub| {
         sub["billing_mode"] =
-            json!({ "flexible": { "proration_discounts": "itemized" }, "type": "flexible" });
+            json!({ "flexible": { "proration_discounts": "included" }, "type": "flexible" });
     });
     Ok(shown(state, &id))
 }

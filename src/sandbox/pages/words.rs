@@ -172,14 +172,9 @@ const COUNTRIES: [&str; 33] = [
     "JP", "LU", "MX", "NL", "NZ", "NO", "PE", "PL", "PT", "SG", "ES", "SE", "CH", "GB", "US", "UY",
 ];
 
-/// Decimals of a currency's major unit, by Stripe's list of zero-decimal and three-decimal currencies.
+/// Decimals of a currency's major unit.
 fn decimals(currency: &str) -> usize {
-    match currency {
-        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "ugx" | "vnd"
-        | "vuv" | "xaf" | "xof" | "xpf" => 0,
-        "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
-        _ => 2,
-    }
+    usize::try_from(lines::exponent(currency)).unwrap_or(2)
 }
 
 fn symbol(currency: &str) -> String {

@@ -26,6 +26,9 @@ use crate::stripe::{
     Budget, CheckoutSessionId, CouponId, CustomerId, Fetched, Key, PriceId, PromotionCodeId, Result, Stripe,
 };
 
+/// The key of a subscription's metadata under which the row's id stands that started its session.
+pub const REFERENCE: &str = "checkout";
+
 /// All that is asked of Stripe Checkout. Stored before the first try, so that a retry asks the same under the same key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewCheckout {
@@ -137,9 +140,10 @@ fn line(line: &CheckoutLine) -> CreateCheckoutSessionLineItems {
 
 fn subscription(
     new: &NewCheckout,
-    metadata: HashMap<String, String>,
+    mut metadata: HashMap<String, String>,
 ) -> CreateCheckoutSessionSubscriptionData {
     let mut data = CreateCheckoutSessionSubscriptionData::new();
+    metadata.insert(REFERENCE.to_owned(), new.reference.clone());
     data.metadata = Some(metadata);
     if let Some(days) = new.trial_days.filter(|days| *days > 0) {
         let end =

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use stripe_billing::subscription::{
     CancelSubscription, CancelSubscriptionCancellationDetails, ListSubscription, ListSubscriptionStatus,
     ResumeSubscription, ResumeSubscriptionBillingCycleAnchor, ResumeSubscriptionBillingCycleAnchorType,
+    ResumeSubscriptionPaymentBehavior,
     RetrieveSubscription, UpdateSubscription, UpdateSubscriptionCancellationDetails, UpdateSubscriptionItems,
     UpdateSubscriptionPauseCollection, UpdateSubscriptionPauseCollectionBehavior,
     UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
@@ -300,7 +301,10 @@ pub async fn resume(
     let anchor = ResumeSubscriptionBillingCycleAnchor::new(ResumeSubscriptionBillingCycleAnchorType::Now);
     post(
         stripe,
-        ResumeSubscription::new(id.as_str()).billing_cycle_anchor(anchor).expand(expanded("")),
+        ResumeSubscription::new(id.as_str())
+            .billing_cycle_anchor(anchor)
+            .payment_behavior(ResumeSubscriptionPaymentBehavior::ResumeOnPaymentSuccess)
+            .expand(expanded("")),
         key,
         budget,
     )

@@ -18,12 +18,14 @@ use super::{
     Tenant, of_charge, of_customer, of_invoice, of_subscription,
 };
 use crate::audit::{self, Entry};
+use crate::checkout;
 use crate::db::{Result, Tx, sql};
 use crate::dunning;
 use crate::mail::{self, Letter, New};
 use crate::money::{Currency, Money};
 use crate::notices;
 use crate::staff;
+use crate::stripe::calls::checkout::REFERENCE as CHECKOUT;
 use crate::stripe::snapshot::{Charge, Customer, Invoice, Subscription, SubscriptionStatus};
 use crate::stripe::{CustomerId, InvoiceId};
 
@@ -157,6 +159,9 @@ async fn apply_subscription(
     stage(tx, tenant, subscription.id.as_str(), all, seen).await?;
     if !new.status.is_over() && old.as_ref().is_none_or(|old| old.status.is_over()) {
         second::notice(tx, tenant, &new, seen).await?;
+        // Whoever has a payment page open in another tab must not pay for a second one.
+        let own = subscription.metadata.get(CHECKOUT).map(String::as_str);
+        checkout::store::want_closed(tx, tenant.id.as_str(), own).await?;
     }
     if matches!(new.status, SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid)
         && let Some(latest) = &new.latest_invoice_id

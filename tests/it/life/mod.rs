@@ -50,24 +50,28 @@ fn hidden<'a>(page: &'a str, name: &str) -> &'a str {
     after.and_then(|rest| rest.split('"').next()).unwrap_or_else(|| panic!("no {name} in {page}"))
 }
 
+/// The form of a Checkout page, filled in, with the total that the page shows. `card` is the name of its field's value.
+fn form<'a>(page: &'a str, card: &'a str) -> [(&'a str, &'a str); 9] {
+    [
+        ("do", "pay"),
+        ("expected", hidden(page, "expected")),
+        ("card", card),
+        ("holder", "A. Payer"),
+        ("name", "Acme, S.L."),
+        ("line1", "Calle Mayor 1"),
+        ("postal_code", "28013"),
+        ("city", "Madrid"),
+        ("country", "ES"),
+    ]
+}
+
 /// Pays on the hosted Checkout page, with what it says it will charge; where that leads.
 async fn pay(page: &str, number: &str) -> Hosted {
+    let card = format!("test-{number}");
     let mut shown = hosted(page, None).await;
     // With taxes, the address can change the total: the page then asks again.
     for _ in 0..2 {
-        let card = format!("test-{number}");
-        let form = [
-            ("do", "pay"),
-            ("expected", hidden(&shown.body, "expected")),
-            ("card", card.as_str()),
-            ("holder", "A. Payer"),
-            ("name", "Acme, S.L."),
-            ("line1", "Calle Mayor 1"),
-            ("postal_code", "28013"),
-            ("city", "Madrid"),
-            ("country", "ES"),
-        ];
-        let answer = hosted(page, Some(&form)).await;
+        let answer = hosted(page, Some(&form(&shown.body, &card))).await;
         if answer.status == StatusCode::SEE_OTHER || !answer.body.contains("total is now") {
             return answer;
         }

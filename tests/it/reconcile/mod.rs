@@ -115,7 +115,7 @@ impl World {
     }
 
     /// The one finding of a run that looks.
-    async fn only(&self, found: &str) -> FindingRow {
+    pub(crate) async fn only(&self, found: &str) -> FindingRow {
         let run = self.begin(false).await;
         self.finish(&run).await;
         let mut all = self.findings(&run).await;

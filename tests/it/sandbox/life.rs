@@ -101,7 +101,9 @@ async fn a_trial_without_a_card_ends_as_the_subscription_says() {
     let listed = account.get("/v1/subscriptions?status=paused").await;
     let id = text(&listed, "/data/0/id");
     account.card(&customer, "pm_card_visa").await;
-    assert_eq!(text(&account.post(&format!("/v1/subscriptions/{id}/resume"), "").await, "/status"), "active");
+    let path = format!("/v1/subscriptions/{id}/resume");
+    let awake = account.post(&path, "payment_behavior=resume_on_payment_success").await;
+    assert_eq!(text(&awake, "/status"), "active");
     assert!(account.events().await.contains(&"customer.subscription.resumed".to_owned()));
 }
 

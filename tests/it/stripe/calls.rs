@@ -60,6 +60,7 @@ async fn checkout_asks_for_everything_that_subscribing_needs() {
         "line_items[1][price]=price_tokens",
         "currency=usd",
         "subscription_data[metadata][tenant_id]=t1",
+        "subscription_data[metadata][checkout]=row-1",
         "subscription_data[trial_period_days]=14",
         "subscription_data[trial_settings][end_behavior][missing_payment_method]=cancel",
         "metadata[tenant_id]=t1",
