@@ -8,6 +8,7 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
 use http::HeaderMap;
 
+use crate::sandbox::billing::lines;
 use crate::sandbox::errors::ApiError;
 
 /// A language that the pages speak.
