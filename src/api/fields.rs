@@ -1,5 +1,7 @@
 //! Reading what a program sent, field by field, so that one answer names everything that is wrong with it.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Map, Value};
@@ -90,19 +92,20 @@ impl Fields {
         self.optional(name, read).map(|value| value.unwrap_or(absent))
     }
 
-    /// A list of objects, each read by `read`; none where one of them is wrong.
+    /// A list of so many objects, each read by `read`; none where one of them is wrong.
     pub fn list<T>(
         &mut self,
         name: &str,
-        most: usize,
+        many: RangeInclusive<usize>,
         mut read: impl FnMut(&mut Self) -> Option<T>,
     ) -> Option<Option<Vec<T>>> {
         let items = match self.given.remove(name).unwrap_or(Value::Null) {
             Value::Null => return Some(None),
-            Value::Array(items) if (1..=most).contains(&items.len()) => items,
+            Value::Array(items) if many.contains(&items.len()) => items,
             _ => {
-                let most = i64::try_from(most).unwrap_or(i64::MAX);
-                self.refuse(name, wrong("api-field-list").with("most", most));
+                let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+                let error = wrong("api-field-list").with("least", number(*many.start()));
+                self.refuse(name, error.with("most", number(*many.end())));
                 return None;
             }
         };
@@ -284,7 +287,7 @@ mod tests {
         let count = fields.required("count", integer(1, 10));
         let when = fields.optional("when", moment);
         let kind = fields.required("kind", one_of(&[("a", 1), ("b", 2)]));
-        let events = fields.list("events", 5, |event| event.required("n", integer(1, 5)));
+        let events = fields.list("events", 1..=5, |event| event.required("n", integer(1, 5)));
         assert!(name.is_none() && count.is_none() && when.is_none() && kind.is_none() && events.is_none());
         let error = fields.finish(Some(())).expect_err("errors");
         assert_eq!(

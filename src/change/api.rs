@@ -16,6 +16,9 @@ use crate::app::App;
 use crate::catalog::Interval;
 use crate::checkout::MAX_QUANTITY;
 use crate::clock::from_seconds;
+use crate::details;
+use crate::details::api::{AddressShown, BillingDetails, NewTaxId};
+use crate::details::change::Change as DetailsChange;
 use crate::error::{Error, FieldError, Result};
 use crate::stripe::Budget;
 use crate::subscription::api::{Current, Plan};
@@ -219,7 +222,7 @@ fn refuse(refusal: Refusal) -> Error {
     }
 }
 
-/// A change: the quote of a preview, or what the subscription is to become.
+/// A change: the quote of a preview, what the subscription is to become, or billing details. One of the three at a time.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the description of the body")]
@@ -235,11 +238,23 @@ struct UpdateSubscription {
     /// With `plan_id`: seats, where the plan is sold by seat [default: as many as now].
     #[schema(minimum = 1, maximum = 10000)]
     quantity: Option<i64>,
+    /// Billing details: the name on invoices. What is not named stays.
+    #[schema(min_length = 1, max_length = 200, example = "Norte Logistics SL")]
+    name: Option<String>,
+    /// Billing details: where bills go.
+    #[schema(min_length = 3, max_length = 254, format = Email)]
+    email: Option<String>,
+    /// Billing details: the address.
+    address: Option<AddressShown>,
+    /// Billing details: all tax ids there are to be. Others are removed.
+    #[schema(max_items = 5)]
+    tax_ids: Option<Vec<NewTaxId>>,
 }
 
 enum Asked {
     Quote(String),
     Wish(Wish),
+    Details(DetailsChange),
 }
 
 impl Input for Asked {
@@ -248,7 +263,23 @@ impl Input for Asked {
         let plan = fields.optional("plan_id", text(1, 100));
         let interval = fields.optional("billing_interval", one_of(&INTERVALS));
         let quantity = fields.optional("quantity", integer(1, MAX_QUANTITY));
-        match (quote?, plan?, interval?, quantity?) {
+        let details = details::api::read(fields);
+        let (quote, plan, interval, quantity, details) = (quote?, plan?, interval?, quantity?, details?);
+        if !details.is_empty() {
+            let others = [
+                ("quote", quote.is_some()),
+                ("plan_id", plan.is_some()),
+                ("billing_interval", interval.is_some()),
+                ("quantity", quantity.is_some()),
+            ];
+            let mut beside = others.iter().filter(|(_, is_there)| *is_there).peekable();
+            if beside.peek().is_none() {
+                return Some(Self::Details(details));
+            }
+            beside.for_each(|(name, _)| fields.refuse_with(name, "change-details-alone"));
+            return None;
+        }
+        match (quote, plan, interval, quantity) {
             (Some(quote), None, None, None) => Some(Self::Quote(quote)),
             (None, Some(plan), Some(interval), quantity) => Some(Self::Wish(wish(plan, interval, quantity))),
             (Some(_), ..) => {
@@ -291,15 +322,21 @@ struct Updated {
     effective_at: Timestamp,
     /// What was charged, in minor units of the subscription's currency.
     charged: i64,
+    /// The billing details as they are now; null where the change was one of the subscription.
+    billing_details: Option<BillingDetails>,
     #[serde(flatten)]
     current: Current,
 }
 
-/// Change plan, interval or seats.
+/// Change plan, interval or seats, or billing details.
 ///
 /// With the quote of a preview, exactly what was shown is charged; where the subscription or the amount has changed since,
 /// nothing is, and the answer is 409 `changed_meanwhile`; a quote that is too old gets 410 `quote_expired`. The same quote twice
 /// makes one change.
+///
+/// Billing details need no subscription and charge nothing; they count from the next invoice on. What is not named stays. Stripe
+/// checks addresses and tax ids: what it refuses is named with 400, what came before it in the request is kept, and the
+/// corrected request does the rest.
 #[utoipa::path(
     put, path = "/subscription/update", tag = "subscription", operation_id = "update_subscription",
     request_body = UpdateSubscription,
@@ -316,6 +353,7 @@ async fn update(
     let quote = match asked {
         Asked::Quote(text) => Some(open(&app, tenant, &text)?),
         Asked::Wish(wish) => fresh(&app, tenant, &wish, budget).await?,
+        Asked::Details(change) => return save_details(&app, &manager, &change, budget).await.map(axum::Json),
     };
     let (status, effective_at, charged) = match &quote {
         None => (ChangeStatus::Unchanged, now, 0),
@@ -330,7 +368,25 @@ async fn update(
         }
     };
     let current = Current::of(&app, tenant, caller).await?;
-    Ok(axum::Json(Updated { status, effective_at, charged, current }))
+    Ok(axum::Json(Updated { status, effective_at, charged, billing_details: None, current }))
+}
+
+async fn save_details(
+    app: &App,
+    manager: &TenantManager,
+    change: &DetailsChange,
+    budget: Budget,
+) -> Result<Updated> {
+    let (tenant, caller) = (&manager.tenant, &manager.caller);
+    let differed = details::change(app, tenant, &caller.actor(), change, budget).await?;
+    let known = details::store::known(&mut app.db.read().await?, tenant.id.as_str()).await?;
+    Ok(Updated {
+        status: if differed { ChangeStatus::Changed } else { ChangeStatus::Unchanged },
+        effective_at: app.clock.now(),
+        charged: 0,
+        billing_details: known.map(BillingDetails::from),
+        current: Current::of(app, tenant, caller).await?,
+    })
 }
 
 fn open(app: &App, tenant: &Tenant, text: &str) -> Result<Quote> {

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Details, TypedTaxId, store};
+use super::change::{Change, named_in_list};
+use super::{Details, Known, TypedTaxId, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::checkout;
@@ -99,7 +100,72 @@ pub async fn remove_tax_id(
     fetch(app, &customer, actor, budget).await
 }
 
-async fn known(app: &App, tenant: &Tenant) -> Result<super::Known> {
+/// Changes several details at once, in the tenant's language; whether anything differed. Nothing is sent where a field is wrong.
+///
+/// # Errors
+/// Fields are wrong, by the names that programs know them by, or Stripe refused one; or Stripe did not answer. What was done
+/// before stays, and the same again does the rest.
+pub async fn change(
+    app: &App,
+    tenant: &Tenant,
+    actor: &Actor,
+    change: &Change,
+    budget: Budget,
+) -> Result<bool> {
+    let known = known(app, tenant).await?;
+    let (details, mut to_do) = match (change.details(&known), change.tax_ids(&known)) {
+        (Ok(details), Ok(to_do)) => (details, to_do),
+        (details, tax_ids) => {
+            let mut errors: Vec<_> = details.err().into_iter().flatten().map(named_in_address).collect();
+            errors.extend(tax_ids.err().into_iter().flatten());
+            return Err(Error::Invalid(errors));
+        }
+    };
+    let differs = details.is_some() || !to_do.gone.is_empty() || !to_do.new.is_empty();
+    if let Some(details) = details {
+        let saved = save(app, tenant, actor, tenant.language, &details, budget).await;
+        saved.map_err(|error| renamed(error, named_in_address))?;
+    }
+    // What comes goes first, as far as Stripe takes more: a number that is refused must not leave the company without any.
+    let later = to_do.new.split_off(to_do.room.min(to_do.new.len()));
+    add_all(app, tenant, actor, &to_do.new, budget).await?;
+    for own in &to_do.gone {
+        remove_tax_id(app, tenant, actor, &own.id, budget).await?;
+    }
+    add_all(app, tenant, actor, &later, budget).await?;
+    Ok(differs)
+}
+
+async fn add_all(
+    app: &App,
+    tenant: &Tenant,
+    actor: &Actor,
+    new: &[(usize, TypedTaxId)],
+    budget: Budget,
+) -> Result<()> {
+    for (index, typed) in new {
+        let added = add_tax_id(app, tenant, actor, tenant.language, typed, budget).await;
+        added.map_err(|error| renamed(error, |field| named_in_list(field, *index)))?;
+    }
+    Ok(())
+}
+
+fn renamed(error: Error, name: impl FnMut(FieldError) -> FieldError) -> Error {
+    match error {
+        Error::Invalid(fields) => Error::Invalid(fields.into_iter().map(name).collect()),
+        other => other,
+    }
+}
+
+/// The form has the lines of the address beside the name; programs send them as an object.
+fn named_in_address(error: FieldError) -> FieldError {
+    if matches!(error.field.as_str(), "name" | "email") {
+        return error;
+    }
+    FieldError { field: format!("address.{}", error.field), ..error }
+}
+
+async fn known(app: &App, tenant: &Tenant) -> Result<Known> {
     store::known(&mut app.db.read().await?, tenant.id.as_str()).await?.ok_or(Error::NotFound)
 }
 

@@ -4,11 +4,13 @@
 //! them. Taxes follow from the details: where Stripe reckons them, an address that it cannot place is refused.
 
 mod act;
+pub mod api;
+pub mod change;
 pub mod countries;
 pub mod store;
 pub mod web;
 
-pub use act::{add_tax_id, remove_tax_id, save};
+pub use act::{add_tax_id, change, remove_tax_id, save};
 pub use web::router;
 
 use serde::{Deserialize, Serialize};

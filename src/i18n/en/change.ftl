@@ -41,5 +41,6 @@ change-expired = These amounts are more than 15 minutes old. Nothing was charged
 change-forged = This confirmation was not made by our page. Start again from the plans.
 change-undo = Undo this change
 change-quote-alone = A quote says everything: send no plan, interval or quantity beside it.
+change-details-alone = Billing details are sent by themselves: leave this out, or send it in a request of its own.
 change-or-quote = This is needed where there is no quote.
 change-no-quote = This is no quote of ours for this company. Take a new preview.

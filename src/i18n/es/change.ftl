@@ -41,5 +41,6 @@ change-expired = Estos importes tienen más de 15 minutos. No se ha cobrado nada
 change-forged = Esta confirmación no la hizo nuestra página. Empieza de nuevo desde los planes.
 change-undo = Deshacer este cambio
 change-quote-alone = El presupuesto (quote) lo dice todo: no envíes plan, frecuencia ni cantidad con él.
+change-details-alone = Los datos de facturación se envían solos: quite este campo o envíelo en otra solicitud.
 change-or-quote = Hace falta si no hay presupuesto (quote).
 change-no-quote = No es un presupuesto nuestro para esta empresa. Pide uno nuevo.

@@ -1,10 +1,14 @@
 //! Subscribing, changing, cancelling and resuming by program, over the sandbox.
 
 use billing_portal::api::Scope;
+use billing_portal::db::Db;
 use billing_portal::tenants::Tenant;
 use serde_json::{Value, json};
+use stripe_client_core::StripeMethod;
 
 use crate::support::api::Program;
+use crate::support::portal::Portal;
+use crate::support::script::{Script, answer};
 use crate::support::world::World;
 
 impl World {
@@ -79,6 +83,12 @@ both_databases! {
             let reply = program.post("/subscription/create", &wish).await.expect(400);
             assert_eq!(named(&reply.body), [field], "{wish}");
         }
+        let many = json!({
+            "plan_id": "starter", "billing_interval": "week", "quantity": 3, "trial_days": 30,
+            "success_url": "https://evil.test/", "cancel_url": "//evil.test",
+        });
+        let all = ["billing_interval", "cancel_url", "quantity", "success_url", "trial_days"];
+        assert_eq!(named(&owner.post("/subscription/create", &many).await.expect(400).body), all, "whatever stage it fails at");
         world.portal.run("update tenants set trial_used_at = 1").await;
         assert_eq!(named(&host.post("/subscription/create", &with("trial_days", json!(1))).await.expect(400).body), ["trial_days"]);
         assert_eq!(world.posted("/v1/checkout/sessions") + world.posted("/v1/customers"), 0);
@@ -166,12 +176,15 @@ both_databases! {
 
     async fn the_customer_portal_opens_at_its_task_and_comes_back_to_our_own_pages_alone(world: World) {
         let (tenant, host) = world.subscribed("Norte", "starter").await;
-        for flow in ["payment_method_update", "subscription_cancel"] {
+        for flow in ["payment_method_update", "subscription_cancel", "subscription_update"] {
             let link = host.post("/portal", &json!({ "flow": flow, "return_url": "/invoices" })).await.expect(200).body;
             assert!(link["url"].as_str().unwrap().starts_with("http"), "{link}");
         }
+        let ours = world.text("select id from setup_objects where name = 'portal_configuration'").await;
+        let without = json!({ "features": { "subscription_update": { "enabled": false } } });
+        world.post(&format!("/billing_portal/configurations/{ours}"), without).await;
         let left_out = host.post("/portal", &json!({ "flow": "subscription_update" })).await.expect(409);
-        assert_eq!(left_out.code(), "task_not_offered", "changes of plan are made on our own pages");
+        assert_eq!(left_out.code(), "task_not_offered", "changes of plan are made on our own pages then");
         host.post("/portal", &json!({})).await.expect(200);
         let wrong = host.post("/portal", &json!({ "flow": "everything" })).await.expect(400);
         assert_eq!(named(&wrong.body), ["flow"]);
@@ -181,6 +194,92 @@ both_databases! {
         let none = host.tenant(&empty).post("/portal", &json!({})).await.expect(409);
         assert_eq!(none.code(), "no_subscription");
         world.portal.user_of(&tenant, "supervisor").post("/portal", &json!({})).await.expect(403);
+    }
+
+    async fn what_stripe_sees_otherwise_than_our_rows_is_fetched_and_said(world: World) {
+        let (_, host) = world.subscribed("Norte", "starter").await;
+        let id = host.get("/subscription").await.body["data"]["id"].as_str().unwrap().to_owned();
+        world.api(StripeMethod::Delete, &format!("/subscriptions/{id}"), Value::Null).await;
+        assert_eq!(host.get("/subscription").await.body["data"]["id"], id.as_str(), "nobody told the portal yet");
+        let late = host.post("/subscription/cancel", &json!({})).await.expect(409);
+        assert_eq!(late.code(), "not_in_this_state");
+        assert_eq!(host.get("/subscription").await.body["data"], Value::Null, "what is there now was fetched");
+        assert_eq!(world.portal.count("select count(*) from audit_entries where action = 'subscription.cancel_asked'").await, 0);
+    }
+
+    async fn billing_details_are_changed_without_a_subscription_and_what_is_not_named_stays(world: World) {
+        let tenant = world.portal.tenant("Norte").await;
+        let host = world.portal.host(&[Scope::BillingWrite]).await.tenant(&tenant);
+        let all = json!({
+            "name": "Norte, S.L.", "email": "Cuentas@norte.example",
+            "address": { "line1": "Calle Mayor 1", "line2": "2 B", "postal_code": "28013", "city": "Madrid", "country": "es" },
+            "tax_ids": [{ "type": "eu_vat", "value": "ESB12345678" }],
+        });
+        let made = host.put("/subscription/update", &all).await.expect(200).body;
+        assert_eq!((&made["status"], &made["charged"], &made["data"]), (&json!("changed"), &json!(0), &Value::Null));
+        let details = &made["billing_details"];
+        assert_eq!((&details["name"], &details["email"]), (&json!("Norte, S.L."), &json!("cuentas@norte.example")));
+        assert_eq!((&details["address"]["line2"], &details["address"]["country"]), (&json!("2 B"), &json!("ES")));
+        assert_eq!((&details["tax_ids"][0]["type"], &details["tax_ids"][0]["value"]), (&json!("eu_vat"), &json!("ESB12345678")));
+        let customer = world.text("select id from customers").await;
+        assert_eq!(world.read(&format!("/customers/{customer}")).await["address"]["line1"], "Calle Mayor 1");
+
+        let before = world.posted(&format!("/v1/customers/{customer}"));
+        let same = host.put("/subscription/update", &all).await.expect(200).body;
+        assert_eq!((&same["status"], &same["billing_details"]), (&json!("unchanged"), details));
+        let part = json!({ "address": { "line2": "" }, "tax_ids": [{ "type": "es_cif", "value": "A12345674" }, { "type": "eu_vat", "value": "ES B12345678" }] });
+        let after = host.put("/subscription/update", &part).await.expect(200).body["billing_details"].clone();
+        assert_eq!((&after["name"], &after["address"]["line1"], &after["address"]["line2"]), (&json!("Norte, S.L."), &json!("Calle Mayor 1"), &Value::Null));
+        let kinds = |details: &Value| -> Vec<String> {
+            let mut all: Vec<_> = details["tax_ids"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap().to_owned()).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(kinds(&after), ["es_cif", "eu_vat"]);
+        let owner = world.portal.user_of(&tenant, "owner");
+        let none = owner.put("/subscription/update", &json!({ "tax_ids": [] })).await.expect(200).body;
+        assert_eq!(kinds(&none["billing_details"]), Vec::<String>::new());
+        assert_eq!(world.posted(&format!("/v1/customers/{customer}")), before + 1, "once, for the address");
+        for action in ["details.changed", "details.tax_id_added", "details.tax_id_removed"] {
+            assert_eq!(world.portal.audited(action).await, 2, "{action}");
+        }
+        world.portal.user_of(&tenant, "supervisor").put("/subscription/update", &all).await.expect(403);
+    }
+
+    async fn each_wrong_billing_detail_is_named_and_nothing_is_sent(world: World) {
+        let tenant = world.portal.tenant("Norte").await;
+        let host = world.portal.host(&[Scope::BillingWrite]).await.tenant(&tenant);
+        for (body, fields) in [
+            (json!({ "name": "", "email": "nobody", "address": { "line1": 1, "country": "ZZ", "planet": "Earth" }, "tax_ids": [{ "type": "xx_vat" }] }),
+                vec!["address.country", "address.line1", "address.planet", "email", "name", "tax_ids[0].type", "tax_ids[0].value"]),
+            (json!({ "name": "Norte" }), vec![]),
+            (json!({ "name": "Norte SL" }), vec!["address.country"]),
+            (json!({ "name": "Norte SL", "tax_ids": [{ "type": "eu_vat", "value": "A1" }, { "type": "eu_vat", "value": "A1" }] }),
+                vec!["address.country", "tax_ids[1].value"]),
+            (json!({ "name": "Norte SL", "plan_id": "starter", "quote": "q" }), vec!["plan_id", "quote"]),
+        ] {
+            let reply = host.put("/subscription/update", &body).await.expect(if fields.is_empty() { 200 } else { 400 });
+            if !fields.is_empty() {
+                assert_eq!(named(&reply.body), fields, "{body}");
+            }
+        }
+        assert_eq!(world.posted("/v1/customers"), 0);
+        let refused = json!({ "tax_ids": [{ "type": "es_cif", "value": "A12345674" }, { "type": "eu_vat", "value": "12345678" }] });
+        let reply = host.put("/subscription/update", &refused).await.expect(400);
+        assert_eq!(named(&reply.body), ["tax_ids[1].value"], "Stripe does not accept it");
+    }
+
+    async fn an_answer_of_stripe_that_cannot_be_used_is_a_502(db: Db) {
+        let error = r#"{"error":{"type":"invalid_request_error","message":"Invalid API Key provided"}}"#;
+        let stripe = Script::start(vec![answer(401, &[], error), answer(200, &[], "<html>")]).await;
+        let portal = Portal::with_stripe(db, stripe.url.clone(), "http://billing.test/");
+        let tenant = portal.tenant("Norte").await;
+        let host = portal.host(&[Scope::BillingWrite]).await.tenant(&tenant);
+        let body = json!({ "tax_ids": [{ "type": "eu_vat", "value": "ESB12345678" }] });
+        for _ in 0..2 {
+            assert_eq!(host.put("/subscription/update", &body).await.expect(502).code(), "stripe_failed");
+        }
+        assert_eq!(stripe.asked().len(), 2);
     }
 
     async fn when_stripe_is_down_nothing_changes_and_a_retry_is_safe(world: World) {
