@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::auth::Role;
 use crate::error::{Error, Refusal, Result};
 use crate::i18n::Language;
 use crate::money::Money;
@@ -27,6 +28,31 @@ impl From<Money> for Amount {
     }
 }
 
+/// What a member is: owner and admin change billing, a supervisor reads it, an operator has nothing to do with it.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberRole {
+    /// Changes billing, and who belongs to the tenant; one always remains.
+    Owner,
+    /// Changes billing.
+    Admin,
+    /// Reads billing.
+    Supervisor,
+    /// Neither.
+    Operator,
+}
+
+impl From<Role> for MemberRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Owner => Self::Owner,
+            Role::Admin => Self::Admin,
+            Role::Supervisor => Self::Supervisor,
+            Role::Operator => Self::Operator,
+        }
+    }
+}
+
 /// A share that is kept in hundredths of a per cent, in per cent with two decimals.
 pub fn percent(share: Option<i64>) -> Option<f64> {
     let share = share?;
@@ -39,6 +65,18 @@ pub fn percent(share: Option<i64>) -> Option<f64> {
 /// It leads anywhere else.
 pub fn own_path(field: &str, wish: &str, site: &Site) -> Result<String> {
     local_path(wish, site).ok_or_else(|| Error::field(field, "api-own-address"))
+}
+
+/// Several refusals as one: the fields of all of them. What is about no field goes before.
+pub fn together(errors: impl IntoIterator<Item = Error>) -> Error {
+    let mut fields = Vec::new();
+    for error in errors {
+        match error {
+            Error::Invalid(more) => fields.extend(more),
+            other => return other,
+        }
+    }
+    Error::Invalid(fields)
 }
 
 /// A way on for programs: the call that helps.
@@ -79,7 +117,10 @@ pub fn told(error: Error) -> Error {
     };
     let details = way_on
         .map_or_else(|| json!({}), |(method, path)| json!({ "next": { "method": method, "path": path } }));
-    Refusal::new(status, code, Language::En.word(reason)).details(details).into()
+    let refusal = Refusal::new(status, code, Language::En.word(reason)).details(details);
+    // Two orders of one moment: the next try finds the other's page.
+    let passes = *code == "checkout_busy";
+    if passes { refusal.retry_after(1).into() } else { refusal.into() }
 }
 
 /// What a field of the forms is called in the API.

@@ -11,10 +11,11 @@ use super::link::{Refusal as Reason, Whom, Wish};
 use super::{Asker, Email, Role, UserId};
 use crate::api::caller::MintSignInLinks;
 use crate::api::fields::{one_of, parsed, text};
+use crate::api::view::{MemberRole, together};
 use crate::api::{Fields, For, Input, Json};
 use crate::app::App;
 use crate::clock::from_seconds;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal, Result};
 use crate::web::local_path;
 
 /// The endpoints of sign-in.
@@ -24,33 +25,25 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// Who is let in, and where they go.
 #[derive(Debug, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = NewSignInLink)]
 #[expect(dead_code, reason = "the documentation of what `New` reads")]
 struct NewSchema {
     /// The address of who is let in; or `user_id`.
-    #[schema(example = "ana@example.com")]
+    #[schema(min_length = 3, max_length = 254, format = Email, example = "ana@example.com")]
     email: Option<String>,
     /// The portal's id of who is let in; or `email`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
     user_id: Option<String>,
     /// With a role, an address that nobody has becomes a user, and a user who is no member of the tenant becomes one. Members keep
     /// the role they have. Without it only members are let in.
-    role: Option<RoleSchema>,
+    role: Option<MemberRole>,
     /// The name of a user who is made for it; otherwise what stands before the `@`.
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     /// A path of the portal to go to.
-    #[schema(example = "/invoices")]
+    #[schema(min_length = 1, max_length = 2000, example = "/invoices")]
     return_to: Option<String>,
-}
-
-/// What a member is in a tenant.
-#[derive(Debug, ToSchema)]
-#[schema(as = Role, rename_all = "lowercase")]
-#[expect(dead_code, reason = "the documentation of what `New` reads")]
-enum RoleSchema {
-    Owner,
-    Admin,
-    Supervisor,
-    Operator,
 }
 
 /// The body, read.
@@ -106,7 +99,7 @@ struct SignInLink {
 ///
 /// It works for five minutes, at the tenant of `X-Tenant-Id`, and shows a page with a button first: what merely follows links, such
 /// as the scanner of a mail server, uses nothing up. The operator's own staff are never let in this way.
-#[utoipa::path(post, path = "/sign-in-links", tag = "sign-in", operation_id = "createSignInLink",
+#[utoipa::path(post, path = "/sign-in-links", tag = "sign-in", operation_id = "create_sign_in_link",
     request_body = NewSchema, security(("key" = ["sign_in_links:write"])),
     responses((status = 201, description = "The link, shown once", body = SignInLink)))]
 async fn create(
@@ -115,13 +108,11 @@ async fn create(
     Json(new): Json<New>,
 ) -> Result<(StatusCode, axum::Json<SignInLink>)> {
     let site = &app.config.site;
-    let return_to = match &new.return_to {
-        None => None,
-        Some(wish) => {
-            let path = local_path(wish, site);
-            Some(path.ok_or_else(|| Error::field("return_to", "auth-return-to-wrong"))?)
-        }
-    };
+    let mut wrong = Vec::new();
+    let return_to = new.return_to.as_deref().and_then(|wish| local_path(wish, site));
+    if new.return_to.is_some() && return_to.is_none() {
+        wrong.push(FieldError::new("return_to", "auth-return-to-wrong"));
+    }
     let field = match new.whom {
         Whom::Email(_) => "email",
         Whom::User(_) => "user_id",
@@ -129,7 +120,11 @@ async fn create(
     let wish = Wish { tenant: tenant.id.clone(), whom: new.whom, name: new.name, role: new.role, return_to };
     let by = Asker { actor: caller.actor(), address: caller.entry("link.created", app.clock.now()).address };
     let mut tx = app.db.write().await?;
-    let link = app.auth.mint(&mut tx, &wish, &by).await?.map_err(|reason| refused(reason, field))?;
+    // Asked also where a field is wrong, so that one answer names all; then nothing is kept.
+    let link = match app.auth.mint(&mut tx, &wish, &by).await?.map_err(|reason| refused(reason, field)) {
+        Ok(link) if wrong.is_empty() => link,
+        other => return Err(together(other.err().into_iter().chain([Error::Invalid(wrong)]))),
+    };
     tx.commit().await?;
     let answer = SignInLink {
         url: site.link(&link.path.0),

@@ -10,6 +10,7 @@ use crate::db::{Result, Tx};
 use crate::id;
 use crate::mail::letter::Link;
 use crate::mail::{self, Letter, New};
+use crate::members;
 use crate::tenants::TenantId;
 
 /// Who asks for a link.
@@ -36,6 +37,8 @@ impl Auth {
         wish: &Wish,
         by: &Asker,
     ) -> Result<std::result::Result<Minted, Refusal>> {
+        // Before the user, as wherever members are changed.
+        members::store::lock(tx, &wish.tenant).await?;
         let (user, is_new_user) = match self.let_in(tx, wish, by).await? {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
@@ -65,24 +68,29 @@ impl Auth {
         wish: &Wish,
         by: &Asker,
     ) -> Result<std::result::Result<(User, bool), Refusal>> {
-        let found = match &wish.whom {
-            Whom::User(id) => store::find(tx, id).await?,
-            Whom::Email(email) => store::find_by_email(tx, email).await?,
-        };
-        match (found, &wish.whom, wish.role) {
-            (Some(user), ..) if user.staff && by.actor != Actor::Command => Ok(Err(Refusal::Staff)),
-            (Some(user), ..) => Ok(Ok((user, false))),
-            (None, Whom::Email(email), Some(_)) => {
-                let name = wish.name.as_deref().unwrap_or_else(|| email.local_part());
-                let Ok(new) = NewUser::new(email.clone(), name) else { return Ok(Err(Refusal::Name)) };
-                let Ok(user) = store::create(tx, &new, self.clock.now()).await? else {
-                    return Ok(Err(Refusal::NoSuchUser));
+        let (user, is_new) = match (&wish.whom, wish.role) {
+            (Whom::User(id), _) => match store::find(tx, id).await? {
+                Some(user) => (user, false),
+                None => return Ok(Err(Refusal::NoSuchUser)),
+            },
+            (Whom::Email(email), None) => match store::find_by_email(tx, email).await? {
+                Some(user) => (user, false),
+                None => return Ok(Err(Refusal::NoSuchUser)),
+            },
+            (Whom::Email(email), Some(_)) => {
+                let Ok(new) = NewUser::named(email.clone(), wish.name.as_deref()) else {
+                    return Ok(Err(Refusal::Name));
                 };
-                self.write_down(tx, "user.created", user.id.as_str(), None, &wish.tenant, by).await?;
-                Ok(Ok((user, true)))
+                store::find_or_create(tx, &new, self.clock.now()).await?
             }
-            (None, ..) => Ok(Err(Refusal::NoSuchUser)),
+        };
+        if user.staff && by.actor != Actor::Command {
+            return Ok(Err(Refusal::Staff));
         }
+        if is_new {
+            self.write_down(tx, "user.created", user.id.as_str(), None, &wish.tenant, by).await?;
+        }
+        Ok(Ok((user, is_new)))
     }
 
     async fn write_down(

@@ -222,6 +222,15 @@ impl NewUser {
         Ok(Self { email, name, password_hash: None, language: None, staff: false })
     }
 
+    /// As [`new`](Self::new); without a name, called by what stands before the `@` of the address.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn named(email: Email, name: Option<&str>) -> Result<Self, Fault> {
+        let own: String = email.local_part().chars().take(200).collect();
+        Self::new(email, name.unwrap_or(&own))
+    }
+
     /// Signing in with the password of this hash, made by [`Hasher::hash`].
     #[must_use]
     pub fn password_hash(self, hash: String) -> Self {
@@ -284,6 +293,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Email>(), Err(Fault::Email), "{text}");
         }
+    }
+
+    #[test]
+    fn who_has_no_name_is_called_by_their_address_however_long_it_is() {
+        let long: Email = format!("{}@x.example", "a".repeat(240)).parse().expect("an address");
+        assert_eq!(NewUser::named(long.clone(), None).expect("a user").name.len(), 200);
+        assert_eq!(NewUser::named(long.clone(), Some("Ana")).expect("a user").name, "Ana");
+        assert!(matches!(NewUser::named(long, Some(" ")), Err(Fault::Name)));
     }
 
     #[test]

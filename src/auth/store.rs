@@ -170,6 +170,26 @@ pub async fn create(tx: &mut Tx, new: &NewUser, now: Timestamp) -> Result<std::r
     Ok(row.map(User::from).ok_or(Fault::Taken))
 }
 
+/// The user who has an address, or a new one of it; whether they were made. Whom another request makes at the same moment is
+/// found like any other.
+///
+/// # Errors
+/// As [`identity`].
+pub async fn find_or_create(tx: &mut Tx, new: &NewUser, now: Timestamp) -> Result<(User, bool)> {
+    if let Some(user) = find_by_email(tx, &new.email).await? {
+        return Ok((user, false));
+    }
+    if let Ok(user) = create(tx, new, now).await? {
+        return Ok((user, true));
+    }
+    let row: UserRow = tx
+        .query(sql!("select id, email, name, staff, language, time_zone from users where email = $1"))
+        .bind(&new.email)
+        .one()
+        .await?;
+    Ok((row.into(), false))
+}
+
 /// Makes a user a member of a tenant; whether they were none before. A member's role is left as it is.
 ///
 /// # Errors

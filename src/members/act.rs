@@ -75,7 +75,11 @@ impl By {
         Ok(role.filter(|role| role.manages_billing()).ok_or(Refusal::Forbidden)?)
     }
 
-    async fn record(
+    /// Writes down what was done.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    pub async fn record(
         &self,
         tx: &mut Tx,
         tenant: &TenantId,
@@ -83,7 +87,7 @@ impl By {
         object: &str,
         before: Option<Value>,
         after: Option<Value>,
-    ) -> Result<()> {
+    ) -> db::Result<()> {
         let mut entry = Entry::new(self.actor.clone(), action, self.now)
             .tenant(tenant.as_str())
             .object(object)
@@ -142,7 +146,7 @@ pub async fn resend(tx: &mut Tx, tenant: &TenantId, by: &By, id: &str) -> Result
     let number = store::renew(tx, tenant, id, &token.digest(), expires_at).await?.ok_or(Refusal::Nobody)?;
     let (email, role) = (&invitation.email, invitation.role);
     send(tx, tenant, by, &Sending { id, number, email, role, token, expires_at }).await?;
-    by.record(tx, tenant, "invitation.resent", id, None, None).await
+    Ok(by.record(tx, tenant, "invitation.resent", id, None, None).await?)
 }
 
 /// Takes an invitation back: its link works no more.
@@ -154,7 +158,7 @@ pub async fn withdraw(tx: &mut Tx, tenant: &TenantId, by: &By, id: &str) -> Resu
     if !store::withdraw(tx, tenant, id, by.wall).await? {
         return Err(Refusal::Nobody.into());
     }
-    by.record(tx, tenant, "invitation.withdrawn", id, None, None).await
+    Ok(by.record(tx, tenant, "invitation.withdrawn", id, None, None).await?)
 }
 
 /// An open invitation that who asks may decide about.

@@ -213,6 +213,7 @@ async fn enter(
     let now = app.clock.now();
     let tenant = &opened.invitation.tenant_id;
     let mut tx = app.db.write().await?;
+    store::lock(&mut tx, tenant).await?;
     let user = match (newcomer, &opened.user) {
         (None, user) => user.clone().ok_or(Error::NotFound)?,
         (Some((_, hash)), Some(user)) => {

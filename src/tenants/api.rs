@@ -8,18 +8,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::provision::{self, Change, Person, Wanted};
-use super::{Tenant as Row, store, words};
+use super::{ExternalId, Tenant as Row, store, words};
 use crate::api::caller::{ReadTenants, WriteTenants};
 use crate::api::fields::{one_of, parsed, text};
+use crate::api::view::MemberRole;
 use crate::api::{Fields, Input, Json, KeyFor};
 use crate::app::App;
 use crate::auth::{Email, Role};
 use crate::db::Tx;
 use crate::error::Result;
-use crate::i18n::Language;
+use crate::i18n::{self, Language};
 
 /// The most members that one request may name.
-const MOST_MEMBERS: usize = 200;
+const MOST_MEMBERS: usize = 1_000;
+/// The most that one answer shows.
+const SHOWN: i64 = 1_000;
+/// The most that a body with so many may hold, in bytes.
+const LARGEST: usize = 512 * 1024;
 
 /// The endpoints of tenants.
 pub fn router() -> OpenApiRouter<App> {
@@ -62,22 +67,13 @@ enum Locale {
     Es,
 }
 
-/// What a member is: owner and admin change billing, a supervisor reads it, an operator has nothing to do with it.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum MemberRole {
-    Owner,
-    Admin,
-    Supervisor,
-    Operator,
-}
-
 /// A tenant that is to be there.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the description of what `New` reads")]
 struct NewTenant {
-    /// The host application's own id.
-    #[schema(min_length = 1, max_length = 200, example = "company-42")]
+    /// The host application's own id: visible ASCII without spaces, since calls name the tenant in a header.
+    #[schema(min_length = 1, max_length = 200, pattern = "^[!-~]+$", example = "company-42")]
     external_id: String,
     #[schema(min_length = 1, max_length = 200, example = "Norte Logistics")]
     name: String,
@@ -87,14 +83,16 @@ struct NewTenant {
     /// English where it is not said.
     locale: Option<Locale>,
     /// UTC where it is not said.
-    #[schema(max_length = 100, example = "Europe/Madrid")]
+    #[schema(min_length = 1, max_length = 100, example = "Europe/Madrid")]
     time_zone: Option<String>,
-    #[schema(max_items = 200, min_items = 1)]
+    /// Its first members; one of them must be an owner.
+    #[schema(max_items = 1000, min_items = 1)]
     members: Option<Vec<NewMember>>,
 }
 
 /// What is to change: what is not named stays.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the description of what `Changes` reads")]
 struct TenantChanges {
     #[schema(min_length = 1, max_length = 200)]
@@ -102,16 +100,18 @@ struct TenantChanges {
     #[schema(min_length = 3, max_length = 254, format = Email)]
     email: Option<String>,
     locale: Option<Locale>,
-    #[schema(max_length = 100, example = "Europe/Madrid")]
+    #[schema(min_length = 1, max_length = 100, example = "Europe/Madrid")]
     time_zone: Option<String>,
-    /// All members there are to be: others are removed. One of them must be an owner.
-    #[schema(max_items = 200, min_items = 1)]
+    /// All members there are to be: others are removed, and invitations that they sent and nobody answered are withdrawn. One
+    /// of them must be an owner.
+    #[schema(max_items = 1000, min_items = 1)]
     members: Option<Vec<NewMember>>,
 }
 
 /// Somebody who is to be a member. Who has no account yet gets one, and signs in by links until they choose a password.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "the description of what `person` reads")]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the description of what `members` reads")]
 struct NewMember {
     #[schema(min_length = 3, max_length = 254, format = Email, example = "ana@norte.example")]
     email: String,
@@ -135,18 +135,17 @@ fn locale(fields: &mut Fields) -> Option<Option<Language>> {
 }
 
 fn time_zone(fields: &mut Fields) -> Option<Option<String>> {
-    let name = fields.optional("time_zone", text(1, 100))?;
-    if let Some(name) = &name
-        && jiff::tz::TimeZone::get(name).is_err()
-    {
+    let given = fields.optional("time_zone", text(1, 100))?;
+    let name = given.as_deref().map(i18n::zone);
+    if name == Some(None) {
         fields.refuse_with("time_zone", "tenants-time-zone");
         return None;
     }
-    Some(name)
+    Some(name.flatten())
 }
 
 fn members(fields: &mut Fields) -> Option<Option<Vec<Person>>> {
-    fields.list("members", MOST_MEMBERS, |fields| {
+    fields.list("members", 1..=MOST_MEMBERS, |fields| {
         let email = fields.required("email", parsed::<Email>("tenants-email"));
         let name = fields.optional("name", text(1, 200));
         let role = fields.required("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
@@ -155,8 +154,10 @@ fn members(fields: &mut Fields) -> Option<Option<Vec<Person>>> {
 }
 
 impl Input for New {
+    const LIMIT: usize = LARGEST;
+
     fn read(fields: &mut Fields) -> Option<Self> {
-        let external_id = fields.required("external_id", text(1, 200));
+        let external_id = fields.required("external_id", parsed::<ExternalId>("tenants-external-id"));
         let name = fields.required("name", text(1, 200));
         let email = email(fields, true);
         let (locale, time_zone, members) = (locale(fields), time_zone(fields), members(fields));
@@ -172,6 +173,8 @@ impl Input for New {
 }
 
 impl Input for Changes {
+    const LIMIT: usize = LARGEST;
+
     fn read(fields: &mut Fields) -> Option<Self> {
         let name = fields.optional("name", text(1, 200));
         let email = email(fields, false);
@@ -203,7 +206,7 @@ async fn create(
     host: KeyFor<WriteTenants>,
     Json(New(wanted)): Json<New>,
 ) -> Result<(StatusCode, axum::Json<Tenant>)> {
-    let by = host.caller.entry("tenant.changed", app.clock.now());
+    let by = host.caller.by(&app.clock);
     let mut tx = app.db.write().await?;
     let (tenant, is_new) = provision::create_or_find(&mut tx, &wanted, &by).await?;
     let answer = shown(&mut tx, tenant).await?;
@@ -241,17 +244,17 @@ async fn update(
     Path(id): Path<String>,
     Json(Changes(change)): Json<Changes>,
 ) -> Result<axum::Json<Tenant>> {
-    let by = host.caller.entry("tenant.changed", app.clock.now());
+    let by = host.caller.by(&app.clock);
     let mut tx = app.db.write().await?;
     let tenant = host.tenant(&mut tx, &id).await?;
-    let tenant = provision::update(&mut tx, tenant, &change, &by).await?;
+    let tenant = provision::update(&mut tx, &tenant.id, &change, &by).await?;
     let answer = shown(&mut tx, tenant).await?;
     tx.commit().await?;
     Ok(axum::Json(answer))
 }
 
 async fn shown(tx: &mut Tx, tenant: Row) -> Result<Tenant> {
-    let members = store::members(tx, &tenant.id).await?;
+    let members = store::members(tx, &tenant.id, SHOWN).await?;
     Ok(Tenant {
         id: tenant.id.to_string(),
         external_id: tenant.external_id,
@@ -268,12 +271,7 @@ async fn shown(tx: &mut Tx, tenant: Row) -> Result<Tenant> {
                 user_id: member.user.as_str().to_owned(),
                 email: member.email.as_str().to_owned(),
                 name: member.name,
-                role: match member.role {
-                    Role::Owner => MemberRole::Owner,
-                    Role::Admin => MemberRole::Admin,
-                    Role::Supervisor => MemberRole::Supervisor,
-                    Role::Operator => MemberRole::Operator,
-                },
+                role: member.role.into(),
             })
             .collect(),
     })

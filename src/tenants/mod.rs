@@ -15,7 +15,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 
 use crate::auth::Email;
-use crate::i18n::Language;
+use crate::i18n::{Language, zone};
 
 /// The id of a tenant: ours, `ten_…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +45,26 @@ impl FromStr for TenantId {
 }
 
 crate::text_column!(TenantId);
+
+/// The host application's id of a tenant: one word of visible ASCII, since calls name tenants in a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalId(String);
+
+impl ExternalId {
+    /// As it stands in rows and headers.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ExternalId {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let fits = (1..=200).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(Fault::ExternalId) }
+    }
+}
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,8 +106,8 @@ pub enum Fault {
     /// No id of a tenant looks like this.
     #[error("the id of a tenant is up to 64 letters, digits, _ and -")]
     Id,
-    /// The host application's id is empty or too long.
-    #[error("the external id is 1 to 200 characters, none of them a control character")]
+    /// No id of the host application looks like this.
+    #[error("the external id is 1 to 200 visible ASCII characters, without spaces")]
     ExternalId,
     /// The name is empty or too long.
     #[error("the name is 1 to 200 characters, none of them a control character")]
@@ -113,9 +133,10 @@ impl NewTenant {
     /// Known to the host application by this id.
     ///
     /// # Errors
-    /// When it is empty, longer than 200 characters or holds control characters.
+    /// When it could not stand in a header.
     pub fn external_id(self, id: &str) -> Result<Self, Fault> {
-        Ok(Self { external_id: Some(words(id).ok_or(Fault::ExternalId)?), ..self })
+        let id: ExternalId = id.parse()?;
+        Ok(Self { external_id: Some(id.0), ..self })
     }
 
     /// Speaking this language.
@@ -129,7 +150,8 @@ impl NewTenant {
     /// # Errors
     /// When there is no such zone.
     pub fn time_zone(self, name: &str) -> Result<Self, Fault> {
-        Ok(Self { time_zone: TimeZone::get(name).map_err(|_| Fault::TimeZone)?, ..self })
+        let name = zone(name).ok_or(Fault::TimeZone)?;
+        Ok(Self { time_zone: TimeZone::get(&name).map_err(|_| Fault::TimeZone)?, ..self })
     }
 }
 
@@ -164,6 +186,12 @@ mod tests {
         }
         for id in ["", "a b", "../x", "a'b", &"x".repeat(65)] {
             assert_eq!(id.parse::<TenantId>(), Err(Fault::Id), "{id}");
+        }
+        for id in ["company-42", "a/b?c", &"x".repeat(200)] {
+            assert_eq!(id.parse::<ExternalId>().expect("an id").as_str(), id);
+        }
+        for id in ["", "a b", "a\nb", "compañía", &"x".repeat(201)] {
+            assert_eq!(id.parse::<ExternalId>(), Err(Fault::ExternalId), "{id}");
         }
     }
 }

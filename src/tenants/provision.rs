@@ -1,21 +1,23 @@
 //! Tenants and members at the word of the host application, which knows who its companies and their people are.
 
+use std::collections::HashMap;
+
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{NewTenant, Tenant, TenantId, store};
-use crate::audit::{self, Entry};
+use super::{ExternalId, NewTenant, Tenant, TenantId, store};
 use crate::auth::{self, Email, NewUser, Role, UserId};
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::i18n::Language;
 use crate::members;
+use crate::members::act::By;
 
 /// A tenant that is to be there.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The host's own id of it.
-    pub external_id: String,
+    pub external_id: ExternalId,
     /// Its name.
     pub name: String,
     /// Where its bills go.
@@ -58,115 +60,96 @@ pub struct Person {
 ///
 /// # Errors
 /// A field that cannot be, or the database did not take it.
-pub async fn create_or_find(tx: &mut Tx, wanted: &Wanted, by: &Entry) -> Result<(Tenant, bool)> {
-    if let Some(tenant) = store::find_external(tx, &wanted.external_id).await? {
+pub async fn create_or_find(tx: &mut Tx, wanted: &Wanted, by: &By) -> Result<(Tenant, bool)> {
+    let external_id = wanted.external_id.as_str();
+    if let Some(tenant) = store::find_external(tx, external_id).await? {
         return Ok((tenant, false));
     }
     let new = NewTenant::new(&wanted.name, wanted.email.clone())
-        .and_then(|new| new.external_id(&wanted.external_id))
+        .and_then(|new| new.external_id(external_id))
         .and_then(|new| new.time_zone(wanted.time_zone.as_deref().unwrap_or("UTC")))
         .map_err(|fault| Error::internal(format!("was checked before: {fault}")))?
         .language(wanted.language.unwrap_or_default());
-    let Ok(tenant) = store::create(tx, &new, by.at).await? else {
+    let Ok(tenant) = store::create(tx, &new, by.now).await? else {
         // Made by another at this moment.
-        let tenant = store::find_external(tx, &wanted.external_id).await?;
+        let tenant = store::find_external(tx, external_id).await?;
         return Ok((tenant.ok_or(Error::NotFound)?, false));
     };
-    record(tx, by, "tenant.created", &tenant.id, tenant.id.as_str(), None, None).await?;
+    by.record(tx, &tenant.id, "tenant.created", tenant.id.as_str(), None, None).await?;
     if !wanted.members.is_empty() {
         set_members(tx, &tenant.id, &wanted.members, by).await?;
     }
     Ok((tenant, true))
 }
 
-/// Changes a tenant; with members named, exactly these remain, one owner at least.
+/// Changes a tenant; with members named, exactly these remain, one owner at least. The row is held and read here: what two
+/// requests change at the same moment is changed one after the other, and neither takes the other's back.
 ///
 /// # Errors
-/// No owner would remain, or the database did not take it.
-pub async fn update(tx: &mut Tx, tenant: Tenant, change: &Change, by: &Entry) -> Result<Tenant> {
+/// There is no such tenant, no owner would remain, or the database did not take it.
+pub async fn update(tx: &mut Tx, tenant: &TenantId, change: &Change, by: &By) -> Result<Tenant> {
+    members::store::lock(tx, tenant).await?;
+    let before = store::find(tx, tenant.as_str()).await?.ok_or(Error::NotFound)?;
     let zone = change.time_zone.as_deref().map(TimeZone::get).transpose().map_err(Error::internal)?;
     let after = Tenant {
-        name: change.name.clone().unwrap_or_else(|| tenant.name.clone()),
-        email: change.email.as_ref().map_or_else(|| tenant.email.clone(), |email| email.as_str().to_owned()),
-        language: change.language.unwrap_or(tenant.language),
-        time_zone: zone.unwrap_or_else(|| tenant.time_zone.clone()),
-        ..tenant.clone()
+        name: change.name.clone().unwrap_or_else(|| before.name.clone()),
+        email: change.email.as_ref().map_or_else(|| before.email.clone(), |email| email.as_str().to_owned()),
+        language: change.language.unwrap_or(before.language),
+        time_zone: zone.unwrap_or_else(|| before.time_zone.clone()),
+        ..before.clone()
     };
-    if after != tenant {
+    if after != before {
         store::change(tx, &after).await?;
-        let words = (Some(words(&tenant)), Some(words(&after)));
-        record(tx, by, "tenant.changed", &tenant.id, tenant.id.as_str(), words.0, words.1).await?;
+        let (before, after) = (Some(words(&before)), Some(words(&after)));
+        by.record(tx, tenant, "tenant.changed", tenant.as_str(), before, after).await?;
     }
     if let Some(members) = &change.members {
-        set_members(tx, &tenant.id, members, by).await?;
+        set_members(tx, tenant, members, by).await?;
     }
     Ok(after)
 }
 
-async fn set_members(tx: &mut Tx, tenant: &TenantId, people: &[Person], by: &Entry) -> Result<()> {
+/// Exactly these are to be members. Who goes, and whose role becomes another, does so by the rules of `members`.
+async fn set_members(tx: &mut Tx, tenant: &TenantId, people: &[Person], by: &By) -> Result<()> {
     if !people.iter().any(|person| person.role == Role::Owner) {
         return Err(Error::field("members", "tenants-no-owner"));
     }
     members::store::lock(tx, tenant).await?;
-    let roles: Vec<Role> = people.iter().map(|person| person.role).collect();
-    let mut kept: Vec<UserId> = Vec::with_capacity(people.len());
+    let mut wanted: HashMap<UserId, Role> = HashMap::with_capacity(people.len());
+    // In the order of their addresses: two requests that make the same people wait for one another, and neither for both.
+    let mut people: Vec<&Person> = people.iter().collect();
+    people.sort_by_key(|person| person.email.as_str());
     for person in people {
         let user = join(tx, tenant, person, by).await?;
-        if kept.contains(&user) {
+        if wanted.insert(user, person.role).is_some() {
             return Err(Error::field("members", "tenants-member-twice"));
         }
-        kept.push(user);
     }
-    for member in store::members(tx, tenant).await? {
-        let before = Some(json!({ "role": member.role.as_str() }));
-        let wanted = kept.iter().zip(&roles).find(|(user, _)| **user == member.user).map(|(_, role)| *role);
-        match wanted {
-            None => {
-                members::store::remove(tx, tenant, &member.user).await?;
-                record(tx, by, "member.removed", tenant, member.user.as_str(), before, None).await?;
-            }
-            Some(role) if role != member.role => {
-                members::store::set_role(tx, tenant, &member.user, role).await?;
-                let after = Some(json!({ "role": role.as_str() }));
-                record(tx, by, "member.changed", tenant, member.user.as_str(), before, after).await?;
-            }
-            Some(_) => {}
+    let mut there = store::members(tx, tenant, i64::MAX).await?;
+    // New owners first: one always remains.
+    there.sort_by_key(|member| wanted.get(&member.user) != Some(&Role::Owner));
+    for member in there {
+        match wanted.get(&member.user) {
+            None => members::act::remove(tx, tenant, by, &member.user).await?,
+            Some(role) if *role == member.role => {}
+            Some(role) => members::act::change_role(tx, tenant, by, &member.user, *role).await?,
         }
     }
     Ok(())
 }
 
 /// Makes somebody a member, with an account where they have none. A member keeps the role they have.
-async fn join(tx: &mut Tx, tenant: &TenantId, person: &Person, by: &Entry) -> Result<UserId> {
-    let user = match auth::store::credentials(tx, person.email.as_str()).await? {
-        Some((user, _)) => user,
-        None => {
-            let name = person.name.as_deref().unwrap_or_else(|| person.email.local_part());
-            let new = NewUser::new(person.email.clone(), name).map_err(Error::internal)?;
-            let user = auth::store::create(tx, &new, by.at).await?.map_err(Error::internal)?;
-            record(tx, by, "user.created", tenant, user.id.as_str(), None, None).await?;
-            user.id
-        }
-    };
-    if auth::store::join(tx, tenant, &user, person.role, by.at).await? {
-        let after = json!({ "role": person.role.as_str() });
-        record(tx, by, "member.added", tenant, user.as_str(), None, Some(after)).await?;
+async fn join(tx: &mut Tx, tenant: &TenantId, person: &Person, by: &By) -> Result<UserId> {
+    let new = NewUser::named(person.email.clone(), person.name.as_deref()).map_err(Error::internal)?;
+    let (user, is_new) = auth::store::find_or_create(tx, &new, by.now).await?;
+    if is_new {
+        by.record(tx, tenant, "user.created", user.id.as_str(), None, None).await?;
     }
-    Ok(user)
-}
-
-async fn record(
-    tx: &mut Tx,
-    by: &Entry,
-    action: &'static str,
-    tenant: &TenantId,
-    object: &str,
-    before: Option<Value>,
-    after: Option<Value>,
-) -> Result<()> {
-    let entry = Entry { action, ..by.clone() }.tenant(tenant.as_str()).object(object).change(before, after);
-    audit::record(tx, &entry).await?;
-    Ok(())
+    if auth::store::join(tx, tenant, &user.id, person.role, by.now).await? {
+        let after = json!({ "role": person.role.as_str() });
+        by.record(tx, tenant, "member.added", user.id.as_str(), None, Some(after)).await?;
+    }
+    Ok(user.id)
 }
 
 fn words(tenant: &Tenant) -> Value {

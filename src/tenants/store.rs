@@ -134,16 +134,17 @@ pub struct Member {
     pub role: Role,
 }
 
-/// The members of a tenant in the order of their addresses.
+/// Up to `limit` members of a tenant in the order of their addresses.
 ///
 /// # Errors
 /// As [`create`].
-pub async fn members(tx: &mut Tx, tenant: &TenantId) -> Result<Vec<Member>> {
+pub async fn members(tx: &mut Tx, tenant: &TenantId, limit: i64) -> Result<Vec<Member>> {
     tx.query(sql!(
         "select u.id as \"user\", u.email, u.name, m.role from memberships m join users u on u.id = m.user_id"
-        " where m.tenant_id = $1 order by u.email limit 1000"
+        " where m.tenant_id = $1 order by u.email limit $2"
     ))
     .bind(tenant)
+    .bind(limit)
     .all()
     .await
 }

@@ -11,10 +11,11 @@ use tower_sessions::Session;
 
 use super::provision::{self, Change};
 use super::{Tenant, TenantId, words};
-use crate::audit::{Actor, Entry};
+use crate::audit::Actor;
 use crate::auth::{Auth, Manager, SignedIn};
 use crate::error::{Error, FieldError, Result};
 use crate::i18n::{self, Language};
+use crate::members::act::By;
 use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
 
 /// The routes of this feature.
@@ -112,10 +113,15 @@ async fn keep_settings(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(again)).into_response());
         }
     };
-    let actor = Actor::User(manager.user.id.as_str().to_owned());
-    let by = Entry::new(actor, "tenant.changed", page.now()).address(address.to_string());
+    let by = By {
+        actor: Actor::User(manager.user.id.as_str().to_owned()),
+        user: None,
+        address: Some(address.to_string()),
+        now: page.now(),
+        wall: page.site().clock.wall().as_second(),
+    };
     let mut tx = auth.db.write().await?;
-    provision::update(&mut tx, manager.tenant, &change, &by).await?;
+    provision::update(&mut tx, &manager.tenant.id, &change, &by).await?;
     tx.commit().await?;
     Ok(redirect("/settings").flash(Flash::success("tenants-saved")).into_response())
 }

@@ -6,6 +6,7 @@ tenants-settings-hint = Mails to members who have chosen a language or a time zo
 tenants-save = Save
 tenants-saved = The settings have been saved.
 tenants-email = must be an e-mail address
+tenants-external-id = must be 1 to 200 visible ASCII characters, without spaces
 tenants-time-zone = must be a time zone of the IANA database, such as Europe/Madrid
 tenants-no-owner = one of the members must be an owner
 tenants-member-twice = each member must be named once

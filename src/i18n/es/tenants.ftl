@@ -6,6 +6,7 @@ tenants-settings-hint = Los correos a los miembros que han elegido su propio idi
 tenants-save = Guardar
 tenants-saved = Los datos se han guardado.
 tenants-email = debe ser una dirección de correo
+tenants-external-id = debe tener de 1 a 200 caracteres ASCII visibles, sin espacios
 tenants-time-zone = debe ser una zona horaria de la base IANA, como Europe/Madrid
 tenants-no-owner = uno de los miembros debe ser propietario
 tenants-member-twice = cada miembro debe aparecer una sola vez

@@ -45,6 +45,7 @@ both_databases! {
             (json!({ "email": "ana@people.example" }), &["email"]),
             (json!({ "email": "eva@people.example", "role": "admin", "return_to": "https://evil.example/" }), &["return_to"]),
             (json!({ "email": "eva@people.example", "role": "admin", "return_to": "//evil.example" }), &["return_to"]),
+            (json!({ "email": "nobody@people.example", "return_to": "//evil.example" }), &["email", "return_to"]),
         ] {
             let reply = host.post("/sign-in-links", &body).await.expect(400);
             for field in fields {
