@@ -9,13 +9,14 @@ use utoipa_axum::routes;
 
 use super::{MAX_QUANTITY, MAX_TRIAL_DAYS, Refusal, Trust, Wish, place, start};
 use crate::api::fields::{integer, one_of, parsed, text};
-use crate::api::view::{field, own_path, told};
+use crate::api::view::{field, told};
 use crate::api::{Fields, Input, Json, TenantManager};
 use crate::app::App;
 use crate::change::api::{BillingInterval, INTERVALS};
 use crate::error::{Error, FieldError, Result};
 use crate::money::Currency;
 use crate::stripe::Budget;
+use crate::web::local_path;
 
 /// The endpoints of this folder.
 pub fn router() -> OpenApiRouter<App> {
@@ -109,26 +110,36 @@ async fn create(
     Json(mut wish): Json<Wish>,
 ) -> Result<(StatusCode, axum::Json<Created>)> {
     let (tenant, caller, budget) = (&manager.tenant, &manager.caller, Budget::page());
+    let mut wrong = Vec::new();
     for (name, address) in [("success_url", &mut wish.success), ("cancel_url", &mut wish.cancel)] {
-        if let Some(wished) = address {
-            *wished = own_path(name, wished, &app.config.site)?;
+        let Some(wished) = address else { continue };
+        match local_path(wished, &app.config.site) {
+            Some(path) => *wished = path,
+            None => wrong.push(FieldError::new(name, "api-own-address")),
         }
     }
     // A key is the host application's own word; a token speaks for one of its customers.
     let trust = if caller.role().is_none() { Trust::Host } else { Trust::Customer };
-    let order = place(&app, tenant, &wish, trust, budget).await?.map_err(refuse)?;
+    // Asked also where an address is wrong, so that one answer names all.
+    let order = match place(&app, tenant, &wish, trust, budget).await? {
+        Ok(order) if wrong.is_empty() => order,
+        placed => {
+            wrong.extend(placed.err().into_iter().flatten().map(refuse));
+            return Err(Error::Invalid(wrong));
+        }
+    };
     let url =
         Box::pin(start(&app, tenant, &caller.actor(), tenant.language, order, budget)).await.map_err(told)?;
     let created = Created { subscription_id: None, status: "awaits_checkout", redirect_to_stripe: url };
     Ok((StatusCode::CREATED, axum::Json(created)))
 }
 
-fn refuse(refusal: Refusal) -> Error {
+fn refuse(refusal: Refusal) -> FieldError {
     let error = FieldError::new(field(refusal.field()), refusal.key());
-    Error::Invalid(vec![match refusal {
+    match refusal {
         Refusal::CurrencyLocked(currency) => error.with("currency", currency.code()),
         Refusal::Quantity => error.with("most", MAX_QUANTITY),
         Refusal::TrialTooLong(most) => error.with("most", i64::from(most)),
         _ => error,
-    }])
+    }
 }

@@ -166,7 +166,7 @@ impl Refusal {
 /// is the currency where none is asked for.
 ///
 /// # Errors
-/// What was asked for is not for sale to this buyer; nothing is guessed.
+/// Whatever was asked for and is not for sale to this buyer, each field once; nothing is guessed.
 pub fn order(
     wish: &Wish,
     offer: &Offer,
@@ -174,23 +174,42 @@ pub fn order(
     buyer: &Buyer,
     default: Currency,
     trust: Trust,
-) -> Result<Order, Refusal> {
-    let plan = offer.plan_for_sale(&wish.plan, ids).ok_or(Refusal::NoSuchPlan)?;
-    let interval: Interval = wish.interval.parse().map_err(|_| Refusal::NoSuchInterval)?;
-    let currency = currency(wish, buyer, default)?;
-    let price = plan.price(interval, currency).ok_or(Refusal::NoSuchPrice)?;
+) -> Result<Order, Vec<Refusal>> {
+    let mut wrong = Vec::new();
+    let plan = note(&mut wrong, offer.plan_for_sale(&wish.plan, ids).ok_or(Refusal::NoSuchPlan));
+    let interval = note(&mut wrong, wish.interval.parse::<Interval>().map_err(|_| Refusal::NoSuchInterval));
+    let currency = note(&mut wrong, currency(wish, buyer, default));
+    let price = match (plan, interval, currency) {
+        (Some(plan), Some(interval), Some(currency)) => {
+            note(&mut wrong, plan.price(interval, currency).ok_or(Refusal::NoSuchPrice))
+        }
+        _ => None,
+    };
+    let price = price.and_then(|price| note(&mut wrong, price.id.parse().map_err(|_| Refusal::NoSuchPlan)));
+    let quantity = plan.and_then(|plan| note(&mut wrong, quantity(wish, plan)));
+    let trial_days = plan.and_then(|plan| note(&mut wrong, trial_days(wish, plan, buyer, trust)));
+    let (Some(plan), Some(price), Some(interval), Some(currency), Some(quantity), Some(trial_days)) =
+        (plan, price, interval, currency, quantity, trial_days)
+    else {
+        return Err(wrong);
+    };
     let metered = offer.metered.iter().filter_map(|metered| metered.price(interval, currency));
     Ok(Order {
         plan: plan.slug.clone(),
-        price: price.id.parse().map_err(|_| Refusal::NoSuchPrice)?,
+        price,
         metered: metered.filter_map(|price| price.id.parse().ok()).collect(),
-        quantity: quantity(wish, plan)?,
+        quantity,
         currency,
-        trial_days: trial_days(wish, plan, buyer, trust)?,
+        trial_days,
         discount: CheckoutDiscount::AskForCode,
         success: wish.success.clone(),
         cancel: wish.cancel.clone(),
     })
+}
+
+/// What is right; what is wrong is noted.
+fn note<T>(wrong: &mut Vec<Refusal>, result: Result<T, Refusal>) -> Option<T> {
+    result.map_err(|refusal| wrong.push(refusal)).ok()
 }
 
 /// A tenant has one trial. What is asked for and cannot be is said, never given less in silence.

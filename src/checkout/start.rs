@@ -62,7 +62,7 @@ pub async fn place(
     wish: &Wish,
     trust: Trust,
     budget: Budget,
-) -> Result<std::result::Result<Order, Refusal>> {
+) -> Result<std::result::Result<Order, Vec<Refusal>>> {
     let mut tx = app.db.read().await?;
     let offer = catalog::store::offer(&mut tx).await?;
     let buyer = store::buyer(&mut tx, tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
@@ -78,7 +78,7 @@ pub async fn place(
     let discount = match found {
         Some(Discount::PromotionCode(code)) => CheckoutDiscount::PromotionCode(code.id),
         Some(Discount::Coupon(coupon)) => CheckoutDiscount::Coupon(coupon.id),
-        None => return Ok(Err(Refusal::NoSuchDiscount)),
+        None => return Ok(Err(vec![Refusal::NoSuchDiscount])),
     };
     Ok(Ok(Order { discount, ..order.clone() }))
 }

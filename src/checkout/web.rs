@@ -44,18 +44,19 @@ async fn subscribe(
 ) -> Result<Response> {
     let budget = Budget::page();
     let order = start::place(&app, &who.tenant, &wish, Trust::Customer, budget).await?;
-    let order = order.map_err(|refusal| refuse(&page, refusal))?;
+    let named = |refusals: Vec<Refusal>| refusals.into_iter().map(|refusal| named(&page, refusal)).collect();
+    let order = order.map_err(|refusals| Error::Invalid(named(refusals)))?;
     let url = Box::pin(start(&app, &who.tenant, &who.actor(), page.language(), order, budget)).await?;
     Ok(redirect_out(&url, page.site())?.into_response())
 }
 
-fn refuse(page: &Page, refusal: Refusal) -> Error {
+fn named(page: &Page, refusal: Refusal) -> FieldError {
     let error = FieldError::new(refusal.field(), refusal.key());
-    Error::Invalid(vec![match refusal {
+    match refusal {
         Refusal::CurrencyLocked(currency) => error.with("currency", currency.code().to_uppercase()),
         Refusal::Quantity => error.with("most", page.number(super::MAX_QUANTITY)),
         _ => error,
-    }])
+    }
 }
 
 #[derive(Deserialize)]

@@ -10,10 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::period::{Window, day_of, start_of_day};
-use super::{Answer, Event, LONGEST_KEY, MOST, MOST_EVENTS, MetricUse, Outcome, Report, Standing, store};
+use super::{Answer, Event, Fault, LONGEST_KEY, MOST, MOST_EVENTS, MetricUse, Outcome, Report, Standing, store};
 use crate::api::caller::{CheckUsage, ReadUsage, WriteUsage};
 use crate::api::fields::{day, integer, moment, text};
-use crate::api::view::{Amount, percent};
+use crate::api::view::{Amount, percent, together};
 use crate::api::{Fields, For, Input, Json, Query};
 use crate::app::App;
 use crate::catalog::policy::{Catalog, MetricKind};
@@ -240,10 +240,11 @@ async fn history(
     reader: For<ReadUsage>,
     Query(asked): Query<Asked>,
 ) -> Result<axum::Json<History>> {
-    if let Some(id) = &asked.metric {
-        known(&app.catalog, id)?;
-    }
-    let (from, to) = asked.days(app.clock.now())?;
+    let metric = asked.metric.as_deref().map_or(Ok(()), |id| known(&app.catalog, id).map(drop));
+    let (from, to) = match (metric, asked.days(app.clock.now())) {
+        (Ok(()), Ok(days)) => days,
+        (metric, days) => return Err(together(metric.err().into_iter().chain(days.err()))),
+    };
     let mut tx = app.db.read().await?;
     let (tenant, metric) = (&reader.tenant.id, asked.metric.as_deref());
     let days = store::history(&mut tx, tenant, &app.catalog, metric, from, to).await?;
@@ -310,7 +311,7 @@ impl Input for Reported {
     const LIMIT: usize = 1024 * 1024;
 
     fn read(fields: &mut Fields) -> Option<Self> {
-        match fields.list("events", MOST_EVENTS, event)? {
+        match fields.list("events", 1..=MOST_EVENTS, event)? {
             Some(events) => Some(Self::Many(events)),
             None => event(fields).map(Self::One),
         }
@@ -384,8 +385,6 @@ enum UsageReported {
 /// field, such as `events[3].metric_type`.
 #[utoipa::path(
     post, path = "/usage/increment", tag = "usage", operation_id = "report_usage", request_body = UsageReport,
-    params(("X-Tenant-Id" = String, Header, description = "The tenant, by the portal's id or the host application's own.",
-        min_length = 1, max_length = 200, pattern = "^[!-~]+$")),
     security(("key" = ["usage:write"])),
     responses((
         status = 200,
@@ -408,11 +407,12 @@ async fn increment(
     let mut names = Vec::with_capacity(reports.len());
     for (index, report) in reports.into_iter().enumerate() {
         names.push((report.metric.clone(), report.idempotency_key.clone()));
-        match Event::new(&reporter.tenant.id, &app.catalog, report, now) {
+        match Event::check(&reporter.tenant.id, &app.catalog, report, now) {
             Ok(event) => events.push(event),
-            Err(fault) => {
+            Err((first, others)) => {
                 let at = if is_one { String::new() } else { format!("events[{index}].") };
-                wrong.push(FieldError::new(format!("{at}{}", fault.field()), fault.key()));
+                let named = |fault: Fault| FieldError::new(format!("{at}{}", fault.field()), fault.key());
+                wrong.extend([first].into_iter().chain(others).map(named));
             }
         }
     }

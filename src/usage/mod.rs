@@ -163,28 +163,49 @@ impl Event {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn new(tenant: &TenantId, catalog: &Catalog, report: Report, now: Timestamp) -> Result<Self, Fault> {
-        let metric = catalog.metric(&report.metric).ok_or(Fault::Metric)?;
-        let change = match (metric.kind, report.quantity, report.value) {
-            (MetricKind::Rate, ..) => return Err(Fault::Rate),
-            (MetricKind::Counter, Some(quantity @ 1..=MOST), None) => Change::Add(quantity),
-            (MetricKind::Counter, ..) => return Err(Fault::Quantity),
-            (MetricKind::Gauge, None, Some(value @ 0..=MOST)) => Change::Set(value),
-            (MetricKind::Gauge, ..) => return Err(Fault::Value),
-        };
-        let key = report.idempotency_key;
-        if !(1..=LONGEST_KEY).contains(&key.chars().count()) || key.chars().any(char::is_control) {
-            return Err(Fault::Key);
-        }
+        Self::check(tenant, catalog, report, now).map_err(|(first, _)| first)
+    }
+
+    /// Checks a report, and goes on when something is wrong.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, and what else is.
+    pub fn check(
+        tenant: &TenantId,
+        catalog: &Catalog,
+        report: Report,
+        now: Timestamp,
+    ) -> Result<Self, (Fault, Vec<Fault>)> {
         let now = now.as_second();
         let asked_at = report.occurred_at.map(Timestamp::as_second);
         let at = asked_at.unwrap_or(now);
-        if at < now.saturating_sub(OLDEST) {
-            return Err(Fault::TooOld);
+        let key = report.idempotency_key.clone();
+        let is_key = (1..=LONGEST_KEY).contains(&key.chars().count()) && !key.chars().any(char::is_control);
+        let others = [
+            (!is_key, Fault::Key),
+            (at < now.saturating_sub(OLDEST), Fault::TooOld),
+            (at > now.saturating_add(AHEAD), Fault::Ahead),
+        ];
+        let mut others = others.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault));
+        match (change(catalog, &report), others.next()) {
+            (Ok(change), None) => {
+                Ok(Self { tenant: tenant.clone(), metric: report.metric, change, key, asked_at, at, now })
+            }
+            (Ok(_), Some(first)) => Err((first, others.collect())),
+            (Err(first), next) => Err((first, next.into_iter().chain(others).collect())),
         }
-        if at > now.saturating_add(AHEAD) {
-            return Err(Fault::Ahead);
-        }
-        Ok(Self { tenant: tenant.clone(), metric: report.metric, change, key, asked_at, at, now })
+    }
+}
+
+/// What a report does to its number.
+fn change(catalog: &Catalog, report: &Report) -> Result<Change, Fault> {
+    let metric = catalog.metric(&report.metric).ok_or(Fault::Metric)?;
+    match (metric.kind, report.quantity, report.value) {
+        (MetricKind::Rate, ..) => Err(Fault::Rate),
+        (MetricKind::Counter, Some(quantity @ 1..=MOST), None) => Ok(Change::Add(quantity)),
+        (MetricKind::Counter, ..) => Err(Fault::Quantity),
+        (MetricKind::Gauge, None, Some(value @ 0..=MOST)) => Ok(Change::Set(value)),
+        (MetricKind::Gauge, ..) => Err(Fault::Value),
     }
 }
 

@@ -87,10 +87,10 @@ both_databases! {
             { "metric_type": "nothing", "quantity": 1, "idempotency_key": "d" },
             { "metric_type": "messages", "quantity": 1, "idempotency_key": "e", "occurred_at": "2026-10-01T00:00:00Z" },
             { "metric_type": "messages", "quantity": 1, "idempotency_key": "f", "occurred_at": "2026-11-21T05:06:00Z" },
-            { "metric_type": "api_requests_per_minute", "quantity": 1, "idempotency_key": "g" },
+            { "metric_type": "api_requests_per_minute", "quantity": 1, "idempotency_key": "g", "occurred_at": "2026-10-01T00:00:00Z" },
         ] });
         let reply = host.post("/usage/increment", &events).await.expect(400);
-        assert_eq!(named(&reply.body), ["events[1].value", "events[2].metric_type", "events[3].occurred_at", "events[4].occurred_at", "events[5].metric_type"]);
+        assert_eq!(named(&reply.body), ["events[1].value", "events[2].metric_type", "events[3].occurred_at", "events[4].occurred_at", "events[5].metric_type", "events[5].occurred_at"]);
         assert_eq!(named(&host.post("/usage/increment", &json!({})).await.expect(400).body), ["idempotency_key", "metric_type"]);
         assert_eq!(named(&host.post("/usage/increment", &json!({ "events": [] })).await.expect(400).body), ["events"]);
         let many: Vec<_> = (0..1_001).map(|key| more(1, &key.to_string())).collect();
@@ -125,6 +125,8 @@ both_databases! {
         let wrong = host.get("/usage/history?metric_type=x&from_date=1&to_date=2").await.expect(400);
         assert_eq!(named(&wrong.body), ["from_date", "to_date"]);
         assert_eq!(named(&host.get("/usage/history?metric_type=x").await.expect(400).body), ["metric_type"]);
+        let both = host.get("/usage/history?metric_type=x&from_date=2026-11-21&to_date=2026-11-20").await.expect(400);
+        assert_eq!(named(&both.body), ["metric_type", "to_date"]);
         for query in ["from_date=2026-11-21&to_date=2026-11-20", "from_date=2025-11-20&to_date=2026-11-21"] {
             host.get(&format!("/usage/history?{query}")).await.expect(400);
         }
