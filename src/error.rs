@@ -81,6 +81,9 @@ pub enum Error {
         /// Stripe's own number of the request, if it got as far as that.
         request_id: Option<String>,
     },
+    /// Stripe answered what cannot be used: nothing that it calls an answer, or that our key may not do this.
+    #[error("Stripe's answer cannot be used")]
+    StripeFailed(#[source] Cause),
     /// The database is down or too busy.
     #[error("unavailable")]
     Unavailable(#[source] Cause),
@@ -247,6 +250,7 @@ impl Error {
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::StripeFailed(_) => StatusCode::BAD_GATEWAY,
             Self::StripeUnavailable { .. } | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -269,6 +273,7 @@ impl Error {
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::StripeUnavailable { .. } => "stripe_unavailable",
+            Self::StripeFailed(_) => "stripe_failed",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal_error",
         }
@@ -277,6 +282,7 @@ impl Error {
     fn log(&self) {
         match self {
             Self::Internal(cause) => tracing::error!(cause = chain(cause.as_ref()), "internal error"),
+            Self::StripeFailed(cause) => tracing::error!(cause = chain(cause.as_ref()), "Stripe's answer cannot be used"),
             Self::Unavailable(cause) => tracing::error!(cause = chain(cause.as_ref()), "unavailable"),
             Self::StripeUnavailable { request_id } => {
                 tracing::warn!(stripe_request_id = request_id, "Stripe is unavailable");
@@ -315,9 +321,13 @@ impl From<crate::stripe::Error> for Error {
     fn from(error: crate::stripe::Error) -> Self {
         if error.is_safe_to_retry() {
             tracing::warn!(cause = %error, "a call to Stripe failed");
-            Self::StripeUnavailable { request_id: None }
-        } else {
-            Self::internal(error)
+            return Self::StripeUnavailable { request_id: None };
+        }
+        match error {
+            crate::stripe::Error::Unreadable { .. } | crate::stripe::Error::Unauthorized { .. } => {
+                Self::StripeFailed(error.into())
+            }
+            other => Self::internal(other),
         }
     }
 }

@@ -64,7 +64,16 @@ pub async fn perform(app: &App, tenant: &Tenant, actor: &Actor, deed: &Deed, bud
         // A second click, or a page from before: what is, is shown.
         return Err(not_now());
     }
-    ask(app, live, deed, budget).await?;
+    match ask(app, live, deed, budget).await {
+        Ok(()) => {}
+        // Stripe sees it otherwise than our rows: what is there now is fetched, and shown.
+        Err(error @ (stripe::Error::NotFound { .. } | stripe::Error::Refused(_))) => {
+            tracing::info!(%error, deed = deed.action(), "Stripe refused what the rows allow");
+            refetch(app, &customer, actor, budget).await?;
+            return Err(not_now());
+        }
+        Err(error) => return Err(error.into()),
+    }
     let mut tx = app.db.write().await?;
     let after = match deed {
         Deed::CancelAtPeriodEnd(reason) => json!({ "when": "period_end", "feedback": reason.feedback }),
@@ -82,7 +91,7 @@ async fn refetch(app: &App, customer: &CustomerId, actor: &Actor, budget: Budget
     Ok(sync::refetch(&app.db, &app.stripe, &app.clock, customer, actor, budget).await?)
 }
 
-async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> Result<()> {
+async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> stripe::Result<()> {
     let key = Key::random();
     let id = &live.id;
     match deed {
@@ -93,7 +102,7 @@ async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> Res
         Deed::CancelNow(reason) => {
             match subscriptions::cancel_now(&app.stripe, id, reason, false, budget).await {
                 Ok(_) | Err(stripe::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Deed::Resume if live.status == SubscriptionStatus::Paused => {
@@ -114,7 +123,7 @@ async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> Res
 }
 
 /// A plan of changes would outlive the wish to leave: it goes first.
-async fn release(app: &App, id: &SubscriptionId, budget: Budget) -> Result<()> {
+async fn release(app: &App, id: &SubscriptionId, budget: Budget) -> stripe::Result<()> {
     let now = subscriptions::get_one(&app.stripe, id, budget).await?.value;
     if let Some(schedule) = &now.schedule {
         schedules::release(&app.stripe, schedule, &Key::random(), budget).await?;

@@ -133,6 +133,7 @@ fn words(error: &Error) -> (&'static str, &'static str) {
         Error::TooManyRequests { .. } => ("web-too-many-title", "web-too-many-text"),
         Error::PayloadTooLarge => ("web-too-large-title", "web-too-large-text"),
         Error::StripeUnavailable { .. } => ("web-stripe-title", "web-stripe-text"),
+        Error::StripeFailed(_) => ("web-stripe-failed-title", "web-stripe-failed-text"),
         Error::Unavailable(_) => ("web-unavailable-title", "web-unavailable-text"),
         Error::Internal(_) => ("web-internal-title", "web-internal-text"),
     }
@@ -170,6 +171,9 @@ fn developer_words(error: &Error) -> String {
         Error::Refused(refusal) => refusal.words.clone(),
         Error::StripeUnavailable { .. } => {
             "Stripe could not be reached; nothing changed, a retry is safe".to_owned()
+        }
+        Error::StripeFailed(_) => {
+            "Stripe's answer could not be used; ask for the state of things before you try again".to_owned()
         }
         Error::Unavailable(_) => "temporarily unavailable; a retry is safe".to_owned(),
         other => other.to_string(),

@@ -46,6 +46,8 @@ web-too-many-text = { $minutes ->
 }
 web-too-large-title = That is too much at once
 web-too-large-text = What was sent is larger than this page takes. Nothing was changed.
+web-stripe-failed-title = Something is wrong between us and our payment provider
+web-stripe-failed-text = We could not use its answer. Look at your plan before you try again; if it happens again, please tell us the number below.
 web-stripe-title = Our payment provider does not answer
 web-stripe-text = Nothing was changed and nothing was charged. Please try again in a moment; it is safe to do so.
 web-unavailable-title = We will be right back

@@ -46,6 +46,8 @@ web-too-many-text = { $minutes ->
 }
 web-too-large-title = Es demasiado de una vez
 web-too-large-text = Lo enviado es mayor de lo que admite esta página. No se ha cambiado nada.
+web-stripe-failed-title = Algo va mal entre nosotros y nuestro proveedor de pagos
+web-stripe-failed-text = No hemos podido usar su respuesta. Mire su plan antes de volver a intentarlo; si se repite, indíquenos el número de abajo.
 web-stripe-title = Nuestro proveedor de pagos no responde
 web-stripe-text = No se ha cambiado ni cobrado nada. Vuelva a intentarlo en un momento; puede hacerlo sin riesgo.
 web-unavailable-title = Volvemos enseguida
