@@ -8,13 +8,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::product::Limit as PlanLimit;
-use super::{Interval, Plan as Row, store};
+use super::{Interval, Offer, Plan as Row, store};
 use crate::api::fields::parsed;
 use crate::api::{Fields, Input, MaybeCaller, Query};
 use crate::app::App;
+use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::i18n::Language;
 use crate::money::Currency;
+use crate::subscription;
 use crate::tenants::Tenant;
 
 /// The endpoints of the catalogue.
@@ -141,6 +143,8 @@ async fn plans(
 }
 
 /// Show one plan, by its id or its slug.
+///
+/// With a credential also the plan that the tenant has, when it is not for sale any more.
 #[utoipa::path(
     get, path = "/plans/{id}", tag = "plans", operation_id = "get_plan", security(()),
     params(("id" = String, Path, description = "Id or slug of the plan."), Asked),
@@ -153,11 +157,25 @@ async fn plan(
     Query(asked): Query<In>,
     headers: HeaderMap,
 ) -> Result<axum::Json<Plan>> {
-    let offer = store::offer(&mut app.db.read().await?).await?;
-    let ids = caller.as_ref().and_then(|caller| caller.tenant()).map(Tenant::ids).unwrap_or_default();
+    let mut tx = app.db.read().await?;
+    let offer = store::offer(&mut tx).await?;
+    let tenant = caller.as_ref().and_then(|caller| caller.tenant());
+    let ids = tenant.map(Tenant::ids).unwrap_or_default();
+    let plan = match (offer.plan_for_sale(&id, &ids), tenant) {
+        (Some(plan), _) => Some(plan),
+        (None, Some(tenant)) => own(&mut tx, &offer, tenant).await?.filter(|plan| plan.is_called(&id)),
+        (None, None) => None,
+    };
+    drop(tx);
+    let plan = plan.ok_or(Error::NotFound)?;
     let currency = asked.currency.unwrap_or(app.catalog.currency);
-    let plan = offer.plan_for_sale(&id, &ids).ok_or(Error::NotFound)?;
     Ok(axum::Json(shown(plan, currency, language(&headers))))
+}
+
+/// The plan that a tenant has.
+async fn own<'a>(tx: &mut Tx, offer: &'a Offer, tenant: &Tenant) -> Result<Option<&'a Row>> {
+    let billing = subscription::store::billing(tx, tenant.id.as_str()).await?;
+    Ok(billing.live().and_then(|live| offer.plan_of_price(live.price_id.as_deref()?)))
 }
 
 fn language(headers: &HeaderMap) -> Language {

@@ -148,6 +148,11 @@ impl Plan {
         self.facts.translations.get(language.code())
     }
 
+    /// Whether that is its slug or its id.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.slug == name || self.product_id == name
+    }
+
     /// Whether that tenant, or a visitor, may see and buy it. `ids` are the tenant's: ours and the host's.
     pub fn is_for_sale_to(&self, ids: &[&str]) -> bool {
         self.active
@@ -210,8 +215,7 @@ pub struct Offer {
 impl Offer {
     /// The plan of that slug or id, if that tenant may buy it.
     pub fn plan_for_sale(&self, name: &str, ids: &[&str]) -> Option<&Plan> {
-        let is_it = |plan: &Plan| plan.slug == name || plan.product_id == name;
-        self.plans.iter().find(|plan| is_it(plan) && plan.is_for_sale_to(ids))
+        self.plans.iter().find(|plan| plan.is_called(name) && plan.is_for_sale_to(ids))
     }
 
     /// The plan that a price belongs to.

@@ -46,6 +46,20 @@ both_databases! {
         host.tenant(&norte).get("/plans/enterprise").await.expect(200);
     }
 
+    async fn who_has_a_plan_reads_of_it_when_it_is_not_for_sale_any_more(world: World) {
+        let (norte, sur) = (world.portal.tenant("Norte").await, world.portal.tenant("Sur").await);
+        world.subscription(&norte, "starter_month", json!({})).await;
+        world.portal.run("update products set active = false where plan = 'starter'").await;
+        let anybody = world.portal.program();
+        assert_eq!(anybody.get("/plans").await.body["data"].as_array().unwrap().len(), 2);
+        anybody.get("/plans/starter").await.expect(404);
+        world.portal.user_of(&sur, "owner").get("/plans/starter").await.expect(404);
+        let own = plan(&world.portal.user_of(&norte, "owner"), "starter").await;
+        assert_eq!(own["slug"], "starter");
+        assert_eq!(plan(&world.portal.user_of(&norte, "owner"), own["id"].as_str().unwrap()).await, own);
+        world.portal.user_of(&norte, "owner").get("/plans/nothing").await.expect(404);
+    }
+
     async fn what_is_asked_wrongly_is_named(world: World) {
         let reply = world.portal.program().get("/plans?currency=euros&colour=red").await.expect(400);
         assert_eq!(reply.code(), "invalid_input");
