@@ -4,14 +4,16 @@
 //! [`KeyFor<P>`](KeyFor) where the host application itself calls, [`MaybeCaller`] where anybody may; `P` is one of the
 //! permissions below and says what a key and what a user's role must allow. Cookies and sessions count for nothing here.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
 use super::key::{ApiKey, Secret};
 use super::token::{HostUser, Refused};
@@ -19,8 +21,10 @@ use super::{Scope, store};
 use crate::app::App;
 use crate::audit::{Actor, Entry};
 use crate::auth::Role;
+use crate::clock::Clock;
 use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
+use crate::members::act::By;
 use crate::tenants::Tenant;
 
 /// The header by which a key names the tenant that a call is for.
@@ -59,6 +63,12 @@ impl Caller {
     /// An audit entry of something that they did at `at`.
     pub fn entry(&self, action: &'static str, at: Timestamp) -> Entry {
         Entry::new(self.actor(), action, at).address(self.address.to_string())
+    }
+
+    /// Who it is, for the rules about members: a key stands for the host application, which may do what an owner may.
+    pub fn by(&self, clock: &Clock) -> By {
+        let address = Some(self.address.to_string());
+        By { actor: self.actor(), user: None, address, now: clock.now(), wall: clock.wall().as_second() }
     }
 
     /// The role in the tenant; a key has none.
@@ -274,7 +284,7 @@ async fn by_key(
     }
     let found = store::find(&mut app.db.read().await?, &secret.hash(), named).await?;
     let Some((key, tenant)) = found else { return Ok(Err(unauthorized("the key is unknown or revoked"))) };
-    note_use(app, &key).await;
+    note_use(app, &key);
     let credential = Credential::Key(Arc::new(key));
     Ok(Ok(Caller { credential, tenant, names_tenant: named.is_some(), address }))
 }
@@ -302,19 +312,41 @@ async fn by_token(
     Ok(Ok(Caller { credential, tenant, names_tenant: true, address }))
 }
 
-/// The use of a key is worth knowing, but not worth an answer.
-async fn note_use(app: &App, key: &ApiKey) {
+/// The use of a key is worth knowing, but not worth an answer, nor the wait for one: it is written down beside the request, by the
+/// first one of a minute.
+fn note_use(app: &App, key: &ApiKey) {
     let now = app.clock.wall();
-    if key.last_used_at.is_some_and(|at| now.as_second() - at < store::USE_NOTED) {
+    let is_known = key.last_used_at.is_some_and(|at| now.as_second() - at < store::USE_NOTED);
+    if is_known || !app.api.uses.claim(&key.id, now.as_second()) {
         return;
     }
-    let noted = async {
-        let mut tx = app.db.write().await?;
-        store::note_use(&mut tx, &key.id, now).await?;
-        tx.commit().await
+    let (app, key) = (app.clone(), key.id.clone());
+    let note = async move {
+        let noted = async {
+            let mut tx = app.db.write().await?;
+            store::note_use(&mut tx, &key, now).await?;
+            tx.commit().await
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(key, %error, "the use of a key was not written down");
+        }
     };
-    if let Err(error) = noted.await {
-        tracing::warn!(key = key.id, %error, "the use of a key was not written down");
+    tokio::spawn(note.in_current_span());
+}
+
+/// When this process last set out to write down the use of each key. There are as many as keys that work.
+#[derive(Debug, Default)]
+pub(super) struct Uses(Mutex<HashMap<String, i64>>);
+
+impl Uses {
+    /// Whether nobody has for a while: then it is for who asks.
+    fn claim(&self, key: &str, now: i64) -> bool {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if uses.get(key).is_some_and(|at| now - at < store::USE_NOTED) {
+            return false;
+        }
+        uses.insert(key.to_owned(), now);
+        true
     }
 }
 

@@ -1,7 +1,8 @@
 //! The host's published keys: a file or an address, read again when a token names a key that is not among them.
 //!
 //! Reading has a cool-down, so that tokens with made-up keys do not become requests to the host; what was read last stays in
-//! use while the source fails. Once an hour the set is read again in any case: a key that was withdrawn stops working.
+//! use while the source fails. Once an hour the set is read again in any case, beside the requests: a key that was withdrawn
+//! stops working.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,18 +18,34 @@ use hyper_util::rt::TokioExecutor;
 use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::error::Cause;
 
-/// The least time between two readings.
-const COOL_DOWN: Duration = Duration::from_secs(30);
-/// How long a set is used without being read again.
-const FRESH: Duration = Duration::from_secs(3600);
-/// How long reading may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest set, in bytes.
 const LARGEST: usize = 256 * 1024;
+
+/// How often a set is read, and how long that may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The least time between two readings.
+    pub cool_down: Duration,
+    /// How long a set is used without being read again.
+    pub fresh: Duration,
+    /// How long reading may take.
+    pub patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            cool_down: Duration::from_secs(30),
+            fresh: Duration::from_secs(3600),
+            patience: Duration::from_secs(5),
+        }
+    }
+}
 
 /// A set of keys and where it comes from. Cloning is cheap.
 #[derive(Clone)]
@@ -39,7 +56,7 @@ struct Inner {
     known: RwLock<Known>,
     /// One reading at a time.
     reading: Mutex<()>,
-    cool_down: Duration,
+    pace: Pace,
 }
 
 #[derive(Clone, Default)]
@@ -103,40 +120,65 @@ impl Jwks {
         if let Source::File(path) = &source {
             parse(&std::fs::read(path)?)?;
         }
-        Ok(Self::with_cool_down(source, COOL_DOWN))
+        Ok(Self::with_pace(source, Pace::default()))
     }
 
-    /// A set that is read when it is first needed, with another least time between two readings.
-    pub fn with_cool_down(source: Source, cool_down: Duration) -> Self {
+    /// A set that is read when it is first needed, and at another pace than the usual one.
+    pub fn with_pace(source: Source, pace: Pace) -> Self {
         let (known, reading) = (RwLock::default(), Mutex::new(()));
-        Self(Arc::new(Inner { source, known, reading, cool_down }))
+        Self(Arc::new(Inner { source, known, reading, pace }))
     }
 
-    /// The set, read again where it lacks the key of that id or is old; none where it could never be read.
+    /// The set; none where it could never be read. One that lacks the key of that id is read again first. One that is merely old
+    /// is read again beside the request, which is answered by what is known: a source that is down delays nobody.
     pub(super) async fn holding(&self, kid: Option<&str>) -> Option<Arc<JwkSet>> {
         let known = self.known();
-        if self.is_due(&known, kid) {
+        let holds = known.keys.as_ref().is_some_and(|keys| kid.is_none_or(|kid| keys.find(kid).is_some()));
+        let is_fresh = known.read_at.is_some_and(|at| at.elapsed() < self.0.pace.fresh);
+        match (holds, is_fresh) {
+            (true, true) => known.keys,
+            (true, false) => {
+                let set = self.clone();
+                let refresh = async move {
+                    // Somebody else is at it already.
+                    if let Ok(_one) = set.0.reading.try_lock()
+                        && set.may_read()
+                    {
+                        set.read_again().await;
+                    }
+                };
+                if self.may_read() {
+                    tokio::spawn(refresh.in_current_span());
+                }
+                known.keys
+            }
+            (false, _) => self.newer(known.keys.as_ref()).await.or(known.keys),
+        }
+    }
+
+    /// A set that is not `known`, where there is one: for a token that fits none of the known keys, but may fit one of a rotation.
+    pub(super) async fn newer(&self, known: Option<&Arc<JwkSet>>) -> Option<Arc<JwkSet>> {
+        let another = || self.known().keys.filter(|keys| known.is_none_or(|known| !Arc::ptr_eq(known, keys)));
+        if self.may_read() {
             let _one = self.0.reading.lock().await;
-            if self.is_due(&self.known(), kid) {
+            if another().is_none() && self.may_read() {
                 self.read_again().await;
             }
         }
-        self.known().keys
+        another()
     }
 
     fn known(&self) -> Known {
         self.0.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn is_due(&self, known: &Known, kid: Option<&str>) -> bool {
-        let cooled = known.tried_at.is_none_or(|at| at.elapsed() >= self.0.cool_down);
-        let fresh = known.read_at.is_some_and(|at| at.elapsed() < FRESH);
-        let holds = known.keys.as_ref().is_some_and(|keys| kid.is_none_or(|kid| keys.find(kid).is_some()));
-        cooled && !(fresh && holds)
+    /// Whether the last try is long enough ago.
+    fn may_read(&self) -> bool {
+        self.known().tried_at.is_none_or(|at| at.elapsed() >= self.0.pace.cool_down)
     }
 
     async fn read_again(&self) {
-        let read = match timeout(PATIENCE, self.0.source.read()).await {
+        let read = match timeout(self.0.pace.patience, self.0.source.read()).await {
             Ok(read) => read,
             Err(_) => Err("no answer in time".into()),
         };

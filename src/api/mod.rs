@@ -39,7 +39,7 @@ pub mod work;
 pub use body::{Input, Json, Query};
 pub use caller::{Caller, For, KeyFor, MaybeCaller, TenantManager, TenantReader};
 pub use fields::Fields;
-pub use jwks::{Jwks, NotASource, Source};
+pub use jwks::{Jwks, NotASource, Pace, Source};
 pub use key::{ApiKey, Fault, NewKey, Secret};
 pub use limit::{Rate, Rates};
 pub use repeat::{HEADER as IDEMPOTENCY_KEY, REPLAYED};

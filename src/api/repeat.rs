@@ -1,8 +1,9 @@
 //! `Idempotency-Key`: a POST that comes again under the same key gets the answer that was given, and is not carried out again.
 //!
 //! The key holds for one caller, one tenant and one route, for 24 hours. What was decided is kept (2xx, 3xx, 409, 410, 422);
-//! what was refused at the door (400, 401, 403, 404, 413, 415, 429) or failed (5xx) is not: nothing was done, and the same key
-//! may be used for the corrected request. An answer that is being made is finished even when its client goes away.
+//! what was refused at the door (400, 401, 403, 404, 413, 415, 429), failed (5xx) or passes (whatever says when to come back) is
+//! not: nothing was done, and the same key may be used for the corrected request. The same request is one of the same role
+//! too: an answer is not for who may no longer ask. An answer that is being made is finished even when its client goes away.
 //!
 //! Answers are sealed with a key made of the Stripe key, since one may hold a link that signs somebody in.
 
@@ -25,6 +26,7 @@ use super::caller::Caller;
 use super::key::hex;
 use super::store::{self, Asked, Known};
 use crate::app::App;
+use crate::auth::Role;
 use crate::error::{Error, Refusal, Result};
 use crate::id;
 use crate::web::collect;
@@ -106,10 +108,18 @@ async fn once(app: &App, caller: &Caller, request: Request, next: Next) -> Resul
     let (parts, body) = request.into_parts();
     let body = collect(body, LARGEST).await?;
     let tenant = caller.tenant().map_or("", |tenant| tenant.id.as_str());
-    let kind = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let header = |name| parts.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+    let (kind, accept) = (header(header::CONTENT_TYPE), header(header::ACCEPT));
+    let role = caller.role().map_or("", Role::as_str);
     let asked = Asked {
         scope: hash(&[caller.name().as_bytes(), tenant.as_bytes(), route.as_bytes(), key.as_bytes()]),
-        fingerprint: hash(&[parts.uri.to_string().as_bytes(), kind, &body]),
+        fingerprint: hash(&[
+            parts.uri.to_string().as_bytes(),
+            kind,
+            accept,
+            role.as_bytes(),
+            &body,
+        ]),
         claim: id::random_text(),
     };
     let now = app.clock.wall().as_second();
@@ -166,7 +176,7 @@ async fn carry_out(app: &App, asked: &Asked, request: Request, next: Next) -> Re
     let decided = status.is_success()
         || status.is_redirection()
         || matches!(status, StatusCode::CONFLICT | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY);
-    if !decided {
+    if !decided || response.headers().contains_key(header::RETRY_AFTER) {
         let mut tx = app.db.write().await?;
         store::release(&mut tx, asked).await?;
         tx.commit().await?;

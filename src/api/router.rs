@@ -10,7 +10,7 @@ use axum::routing::{any, get};
 use http::header;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::caller::{self, Found};
+use super::caller::{self, Found, Uses};
 use super::limit::{Limits, Rates};
 use super::repeat::{self, Seal};
 use super::{BASE, document};
@@ -25,12 +25,17 @@ use crate::{access, auth, cancel, catalog, change, checkout, invoices, subscript
 pub struct Api {
     limits: Limits,
     pub(super) seal: Seal,
+    pub(super) uses: Uses,
 }
 
 impl Api {
     /// Nothing has been called yet.
     pub fn new(stripe: &Stripe, rates: Rates) -> Self {
-        Self { limits: Limits::new(rates), seal: Seal::new(stripe.derive_key("answers of the API")) }
+        Self {
+            limits: Limits::new(rates),
+            seal: Seal::new(stripe.derive_key("answers of the API")),
+            uses: Uses::default(),
+        }
     }
 }
 

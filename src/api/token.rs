@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
 
@@ -24,6 +24,12 @@ const LONGEST: usize = 8 * 1024;
 
 /// The shortest secret for HS256, in bytes: as long as the hash (RFC 7518, 3.2).
 const SHORTEST_SECRET: usize = 32;
+
+const UNKNOWN_KEY: &str = "the token is signed with an unknown key";
+const WRONG_SIGNATURE: &str = "the token's signature is wrong";
+const WRONG_ALGORITHM: &str = "the token is signed with another algorithm";
+/// What another key might put right.
+const ABOUT_THE_KEY: [&str; 3] = [UNKNOWN_KEY, WRONG_SIGNATURE, WRONG_ALGORITHM];
 
 /// What tokens of the host application are held against. Cloning is cheap.
 #[derive(Clone)]
@@ -144,12 +150,29 @@ impl HostTokens {
         now: Timestamp,
     ) -> Result<HostUser, Refused> {
         let keys = set.holding(header.kid.as_deref()).await.ok_or(Refused::NoKeys)?;
+        match self.read_by_keys(&keys, token, header, now) {
+            // A token that names no key cannot show that the one key there was has been replaced.
+            Err(Refused::Invalid(words)) if header.kid.is_none() && ABOUT_THE_KEY.contains(&words) => {
+                let newer = set.newer(Some(&keys)).await.ok_or(Refused::Invalid(words))?;
+                self.read_by_keys(&newer, token, header, now)
+            }
+            answer => answer,
+        }
+    }
+
+    fn read_by_keys(
+        &self,
+        keys: &JwkSet,
+        token: &str,
+        header: &Header,
+        now: Timestamp,
+    ) -> Result<HostUser, Refused> {
         let fits = |key: &&Jwk| match &header.kid {
             Some(kid) => key.common.key_id.as_ref() == Some(kid),
             None => keys.keys.len() == 1,
         };
         let key =
-            keys.keys.iter().find(fits).ok_or(Refused::Invalid("the token is signed with an unknown key"))?;
+            keys.keys.iter().find(fits).ok_or(Refused::Invalid(UNKNOWN_KEY))?;
         let algorithm =
             algorithm(key).ok_or(Refused::Invalid("the token's key is of a kind that is not used here"))?;
         let key =
@@ -228,11 +251,11 @@ fn algorithm(key: &Jwk) -> Option<Algorithm> {
 
 fn words(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::InvalidSignature => "the token's signature is wrong",
+        ErrorKind::InvalidSignature => WRONG_SIGNATURE,
         ErrorKind::InvalidIssuer => "the token is of another issuer",
         ErrorKind::InvalidAudience => "the token is for another audience",
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidKeyFormat => {
-            "the token is signed with another algorithm"
+            WRONG_ALGORITHM
         }
         ErrorKind::MissingRequiredClaim(_) => "the token lacks exp, iss, aud or sub",
         ErrorKind::Json(_) => {

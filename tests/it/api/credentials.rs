@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use billing_portal::api::{HostTokens, Jwks, NewKey, Scope, Source, store};
+use billing_portal::api::{HostTokens, Jwks, NewKey, Pace, Scope, Source, store};
 use billing_portal::app::App;
 use billing_portal::auth::Role;
 use billing_portal::config::Config;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::probe;
 use crate::support::api::{AUDIENCE, HOST_SECRET, ISSUER, Program, sign};
 use crate::support::portal::Portal;
+use crate::support::script::{Answer, Script, answer};
 
 fn anybody(portal: &Portal) -> Program {
     portal.program_on(probe::router(portal))
@@ -98,15 +99,23 @@ both_databases! {
         }
         let used = "select coalesce(last_used_at, 0) from api_keys";
         assert_eq!(portal.count(used).await, 0);
+        // Beside the request: it may be answered first.
+        let noted = async |at: i64| {
+            while portal.count(used).await != at {
+                tokio::task::yield_now().await;
+            }
+        };
         host.get("/deeds").await.expect(200);
-        let first = portal.count(used).await;
-        assert_eq!(first, portal.clock.wall().as_second());
+        let first = portal.clock.wall().as_second();
+        noted(first).await;
         portal.clock.pass(59);
         host.get("/deeds").await.expect(200);
-        assert_eq!(portal.count(used).await, first);
         portal.clock.pass(1);
-        host.get("/deeds").await.expect(200);
-        assert_eq!(portal.count(used).await, first + 60);
+        let another = portal.program_on(probe::router(&portal)).bearer(&key).tenant(&tenant);
+        another.get("/deeds").await.expect(200);
+        noted(first + 60).await;
+        let written = "select count(distinct last_used_at) from api_keys where last_used_at is not null";
+        assert_eq!(portal.count(written).await, 1);
     }
 
     async fn a_token_opens_its_own_tenant_as_far_as_its_role_goes(portal: Portal) {
@@ -230,6 +239,74 @@ both_databases! {
         nowhere.bearer(&sign(&claims)).get("/deeds").await.expect(503);
     }
 
+    async fn a_token_that_names_no_key_follows_a_rotation_too(portal: Portal) {
+        let tenant = portal.tenant("Norte").await;
+        let claims = portal.claims(&tenant, "owner");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jwks.json");
+        let (first, second) = (ed(), ed());
+        let unnamed = |key: &EncodingKey| jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, key).unwrap();
+        publish(&file, &[("first", &first, Algorithm::EdDSA)]);
+        let host = with_keys(&portal, &file, Duration::ZERO);
+        let opens = async |token: String| host.clone().bearer(&token).get("/deeds").await.status.as_u16();
+        assert_eq!((opens(unnamed(&first)).await, opens(unnamed(&second)).await), (200, 401));
+        publish(&file, &[("second", &second, Algorithm::EdDSA)]);
+        assert_eq!((opens(unnamed(&second)).await, opens(unnamed(&first)).await), (200, 401));
+    }
+
+    async fn published_keys_are_fetched_from_an_address_and_nowhere_else(portal: Portal) {
+        let tenant = portal.tenant("Norte").await;
+        let claims = portal.claims(&tenant, "owner");
+        let (first, second) = (ed(), ed());
+        let set = |id: &str, key: &EncodingKey| json!({ "keys": [jwk(id, key, Algorithm::EdDSA)] });
+        let server = Script::start(Vec::new()).await;
+        let at = |path: &str| server.url.join(path).unwrap();
+        let status = async |host: &Program, id: &str, key: &EncodingKey| {
+            host.clone().bearer(&signed(&claims, id, key, Algorithm::EdDSA)).get("/deeds").await.status.as_u16()
+        };
+        server.set("/keys", &set("first", &first));
+        let quick = Pace { cool_down: Duration::ZERO, patience: Duration::from_millis(200), ..Pace::default() };
+        let host = with_set(&portal, Source::Url(at("/keys")), quick);
+        assert_eq!((status(&host, "first", &first).await, status(&host, "first", &second).await), (200, 401));
+        server.set("/keys", &set("second", &second));
+        assert_eq!((status(&host, "second", &second).await, status(&host, "first", &first).await), (200, 401), "rotated");
+        assert!(server.asked().iter().all(|asked| asked.line == "GET /keys"), "{:?}", server.asked());
+
+        let elsewhere = at("/keys").to_string();
+        server.set_answer("/moved", answer(302, &[("location", &elsewhere)], ""));
+        server.set_answer("/broken", answer(500, &[], &set("second", &second).to_string()));
+        server.set("/empty", &json!({ "keys": [] }));
+        let mut large = set("second", &second);
+        large["filler"] = json!("x".repeat(256 * 1024));
+        server.set("/large", &large);
+        server.set_answer("/silent", Answer::Silence);
+        for path in ["/moved", "/broken", "/empty", "/large", "/silent"] {
+            let before = server.asked().len();
+            let host = with_set(&portal, Source::Url(at(path)), quick);
+            assert_eq!(status(&host, "second", &second).await, 503, "{path}");
+            assert_eq!(server.asked().len(), before + 1, "{path}: asked once, and nowhere else");
+        }
+    }
+
+    async fn a_source_that_is_down_delays_nobody_whose_key_is_known(portal: Portal) {
+        let tenant = portal.tenant("Norte").await;
+        let token = |key: &EncodingKey| signed(&portal.claims(&tenant, "owner"), "first", key, Algorithm::EdDSA);
+        let first = ed();
+        let server = Script::start(Vec::new()).await;
+        server.set("/keys", &json!({ "keys": [jwk("first", &first, Algorithm::EdDSA)] }));
+        // Always old, and as patient as never.
+        let pace = Pace { cool_down: Duration::ZERO, fresh: Duration::ZERO, patience: Duration::from_secs(3600) };
+        let host = with_set(&portal, Source::Url(server.url.join("/keys").unwrap()), pace);
+        host.clone().bearer(&token(&first)).get("/deeds").await.expect(200);
+        server.set_answer("/keys", Answer::Silence);
+        for _ in 0..5 {
+            host.clone().bearer(&token(&first)).get("/deeds").await.expect(200);
+        }
+        while server.asked().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn what_is_too_large_or_no_json_is_refused_and_every_wrong_field_is_named(portal: Portal) {
         let tenant = portal.tenant("Norte").await;
         let key = portal.key(&[Scope::All]).await;
@@ -271,8 +348,12 @@ both_databases! {
 
 /// The same portal, whose tokens are signed with the keys of a file.
 fn with_keys(portal: &Portal, file: &Path, cool_down: Duration) -> Program {
-    let keys = Jwks::with_cool_down(Source::File(file.to_owned()), cool_down);
-    let tokens = HostTokens::by_set(keys, ISSUER.to_owned(), AUDIENCE.to_owned());
+    with_set(portal, Source::File(file.to_owned()), Pace { cool_down, ..Pace::default() })
+}
+
+/// The same portal, whose tokens are signed with the keys of a source.
+fn with_set(portal: &Portal, source: Source, pace: Pace) -> Program {
+    let tokens = HostTokens::by_set(Jwks::with_pace(source, pace), ISSUER.to_owned(), AUDIENCE.to_owned());
     let app = &portal.app;
     let config = Config { host_tokens: Some(tokens), ..app.config.clone() };
     let app = App::new(app.db.clone(), app.clock.clone(), app.stripe.clone(), config, app.catalog.clone());

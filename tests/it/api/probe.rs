@@ -21,6 +21,7 @@ use crate::support::portal::Portal;
 pub(crate) static GATE: Semaphore = Semaphore::const_new(0);
 pub(crate) const WAITS: i64 = 7;
 pub(crate) const CONFLICTS: i64 = 409;
+pub(crate) const BUSY: i64 = 410;
 pub(crate) const FAILS: i64 = 500;
 
 pub(crate) struct Deed {
@@ -55,6 +56,7 @@ async fn deed(
     tx.commit().await?;
     match deed.amount {
         CONFLICTS => Err(Refusal::new(StatusCode::CONFLICT, "no_more", "there is no more").into()),
+        BUSY => Err(Refusal::new(StatusCode::CONFLICT, "busy", "somebody else is at it").retry_after(1).into()),
         FAILS => Err(Error::internal("on purpose")),
         amount => Ok((
             StatusCode::CREATED,

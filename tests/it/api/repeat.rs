@@ -3,8 +3,8 @@
 use billing_portal::api::{Scope, work};
 use serde_json::json;
 
-use super::probe::{self, CONFLICTS, FAILS, GATE, WAITS};
-use crate::support::api::Program;
+use super::probe::{self, BUSY, CONFLICTS, FAILS, GATE, WAITS};
+use crate::support::api::{Program, sign};
 use crate::support::portal::Portal;
 
 const DEEDS: &str = "select count(*) from audit_entries where action = 'tenant.changed'";
@@ -91,6 +91,32 @@ both_databases! {
         tried.post("/deeds", &json!({ "amount": FAILS })).await.expect(500);
         tried.post("/deeds", &json!({ "amount": 3 })).await.expect(201);
         assert_eq!(portal.count(DEEDS).await, 3);
+    }
+
+    async fn what_passes_is_not_kept(portal: Portal) {
+        let host = host(&portal).await.once("busy");
+        for _ in 0..2 {
+            let busy = host.post("/deeds", &json!({ "amount": BUSY })).await.expect(409);
+            assert_eq!((busy.header("retry-after"), busy.header("idempotent-replayed")), ("1", ""));
+        }
+        host.post("/deeds", &json!({ "amount": 3 })).await.expect(201);
+    }
+
+    async fn an_answer_is_not_for_who_may_no_longer_ask(portal: Portal) {
+        let tenant = portal.tenant("Norte").await;
+        let of_role = |role: &str| {
+            let token = sign(&portal.claims(&tenant, role));
+            portal.program_on(probe::router(&portal)).bearer(&token).once("deed-1")
+        };
+        let first = of_role("owner").post("/deeds", &json!({ "amount": 3 })).await.expect(201).body;
+        for role in ["operator", "supervisor", "admin"] {
+            let later = of_role(role).post("/deeds", &json!({ "amount": 3 })).await.expect(409);
+            assert_eq!(later.code(), "idempotency_key_reused", "{role}");
+        }
+        let json = of_role("owner").with("accept", "application/json");
+        assert_eq!(json.post("/deeds", &json!({ "amount": 3 })).await.expect(409).code(), "idempotency_key_reused");
+        assert_eq!(of_role("owner").post("/deeds", &json!({ "amount": 3 })).await.expect(201).body, first);
+        assert_eq!(portal.count(DEEDS).await, 1);
     }
 
     async fn an_answer_is_sealed_while_it_is_kept_and_forgotten_after(portal: Portal) {
