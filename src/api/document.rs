@@ -38,7 +38,7 @@ const PROBLEMS: [(&str, &str, When); 13] = [
     ("422", "The request is well formed and was refused; `code` says why.", When::Changed),
     ("429", "Too many calls; `Retry-After` says when another makes sense.", When::Always),
     ("500", "A fault of ours.", When::Always),
-    ("502", "Stripe answered what cannot be used. Nothing changed; a retry is safe.", When::Changed),
+    ("502", "Stripe answered what cannot be used, or does not take our key. Ask for the state of things before a retry.", When::Changed),
     ("503", "Stripe or the database cannot be reached. Nothing changed; a retry is safe.", When::Always),
 ];
 
@@ -72,7 +72,9 @@ fn make() -> Value {
         "title": "Billing portal",
         "version": env!("CARGO_PKG_VERSION"),
         "description": "The JSON API of the billing portal, for the application that sells the plans. \
-            Times are RFC 3339 in UTC; money is in whole minor units, with its currency.",
+            Times are RFC 3339 in UTC; money is in whole minor units, with its currency. Beside what is described here, Stripe \
+            itself may deliver its events to `POST /webhooks/payment`: the same as `/webhooks/stripe` of the portal, signed by \
+            Stripe, and for nobody else.",
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });
     document["servers"] = json!([{ "url": BASE }]);
@@ -125,17 +127,20 @@ fn complete(method: &str, operation: &mut Value) {
     }
     let mut headers = Vec::new();
     if names_tenant(operation) {
-        headers.push(header(
-            "X-Tenant-Id",
-            "With a key: the tenant, by the portal's id or the host application's own. A token names its tenant itself.",
-            200,
-        ));
+        let for_key_alone = !takes_token(operation);
+        let words = if for_key_alone {
+            "The tenant, by the portal's id or the host application's own."
+        } else {
+            "With a key: the tenant, by the portal's id or the host application's own. A token names its tenant itself."
+        };
+        headers.push(header("X-Tenant-Id", words, 200, for_key_alone));
     }
     if method == "post" && !is_public {
         headers.push(header(
             "Idempotency-Key",
             "Visible ASCII. The same key with the same request gets the same answer for 24 hours, and nothing is done twice.",
             255,
+            false,
         ));
     }
     if !headers.is_empty() {
@@ -154,13 +159,24 @@ pub(super) fn is_public(operation: &Value) -> bool {
 }
 
 /// Whether a key must name the tenant in the header: where a token could be used too, or the permission is one of a tenant.
+/// Tenants themselves are named by the path or the body.
 fn names_tenant(operation: &Value) -> bool {
-    operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("token").is_some()))
+    takes_token(operation) || demands_of_key(operation).any(|scope| !scope.starts_with("tenants:"))
 }
 
-fn header(name: &str, words: &str, most: u16) -> Value {
+fn takes_token(operation: &Value) -> bool {
+    operation["security"].as_array().into_iter().flatten().any(|one| one.get("token").is_some())
+}
+
+/// The scopes that an operation asks of a key.
+fn demands_of_key(operation: &Value) -> impl Iterator<Item = &str> {
+    let all = operation["security"].as_array().into_iter().flatten();
+    all.filter_map(|one| one["key"].as_array()).flatten().filter_map(Value::as_str)
+}
+
+fn header(name: &str, words: &str, most: u16, is_required: bool) -> Value {
     json!({
-        "name": name, "in": "header", "required": false, "description": words,
+        "name": name, "in": "header", "required": is_required, "description": words,
         "schema": { "type": "string", "minLength": 1, "maxLength": most, "pattern": "^[!-~]+$" },
     })
 }

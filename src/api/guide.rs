@@ -158,6 +158,17 @@ fn below(document: &Value, schema: &Value, at: &str, depth: usize, rows: &mut Ve
         below(document, &schema["items"], &format!("{at}[]."), depth, rows);
         return;
     }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        below(document, part, at, depth, rows);
+    }
+    for (index, choice) in choices(schema).enumerate() {
+        let from = rows.len();
+        below(document, choice, at, depth, rows);
+        let word = if index == 0 { "Either:" } else { "Or:" };
+        for row in rows.iter_mut().skip(from) {
+            row.words = format!("{word} {}", row.words).trim().to_owned();
+        }
+    }
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let at = at.strip_suffix("..").map_or_else(|| at.to_owned(), |at| format!("{at}."));
@@ -175,6 +186,11 @@ fn below(document: &Value, schema: &Value, at: &str, depth: usize, rows: &mut Ve
             below(document, inner, &format!("{at}{name}."), depth + 1, rows);
         }
     }
+}
+
+/// What a schema is one of, but null.
+fn choices(schema: &Value) -> impl Iterator<Item = &Value> {
+    schema["oneOf"].as_array().into_iter().flatten().filter(|one| one["type"] != "null")
 }
 
 /// What a reference leads to; of a choice between null and something, the something.
@@ -223,4 +239,35 @@ fn kind(document: &Value, schema: &Value) -> String {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_sent_or_answered_is_told_field_by_field() {
+        let mut told = 0;
+        for operation in chapters().iter().flat_map(|chapter| &chapter.operations) {
+            let described = &document::value()["paths"][&operation.path][operation.method.to_lowercase()];
+            let name = format!("{} {}", operation.method, operation.path);
+            assert_eq!(described["requestBody"].is_object(), !operation.body.is_empty(), "the body of {name}");
+            for answer in &operation.answers {
+                let content = &described["responses"][&answer.status]["content"]["application/json"];
+                assert_eq!(content.is_object(), !answer.fields.is_empty(), "{} of {name}", answer.status);
+                told += answer.fields.len();
+            }
+        }
+        assert!(told > 100, "{told}");
+    }
+
+    #[test]
+    fn one_of_several_forms_is_told_as_such() {
+        let all = chapters().iter().flat_map(|chapter| &chapter.operations);
+        let report = all.into_iter().find(|one| one.path == "/usage/increment").expect("reports of use");
+        let words = |name: &str| report.body.iter().find(|row| row.name == name).map(|row| row.words.as_str());
+        assert!(words("metric_type").is_some_and(|words| words.starts_with("Either: ")), "{:?}", report.body);
+        assert!(words("events").is_some_and(|words| words.starts_with("Or:")), "{:?}", report.body);
+        assert!(words("events[].metric_type").is_some(), "{:?}", report.body);
+    }
 }

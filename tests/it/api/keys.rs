@@ -73,6 +73,68 @@ both_databases! {
         assert_eq!(portal.count(written).await, 2);
     }
 
+    async fn the_description_names_the_tenant_wherever_a_key_must(portal: Portal) {
+        let described = portal.program().send(http::Method::GET, "/api/openapi.json", None).await.expect(200).body;
+        for (path, item) in described["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let about = format!("{method} {path}");
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(id.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'), "{about}: {id}");
+                let header = operation["parameters"].as_array().into_iter().flatten().filter(|one| one["name"] == "X-Tenant-Id");
+                let required: Vec<_> = header.map(|one| one["required"].as_bool().unwrap()).collect();
+                let takes = |name: &str| operation["security"].as_array().unwrap().iter().any(|one| one.get(name).is_some());
+                let expected = match (takes("key"), takes("token")) {
+                    _ if path.starts_with("/tenants") => vec![],
+                    (true, is_optional) => vec![!is_optional],
+                    (false, _) => vec![],
+                };
+                assert_eq!(required, expected, "{about}");
+            }
+        }
+    }
+
+    async fn the_description_is_one_of_openapi(portal: Portal) {
+        let described = portal.program().send(http::Method::GET, "/api/openapi.json", None).await.expect(200).body;
+        let mut schemas: Vec<&Value> = described["components"]["schemas"].as_object().unwrap().values().collect();
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, item) in described["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let about = format!("{method} {path}");
+                assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{about}: two of one id");
+                let mut named = Vec::new();
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let place = parameter["in"].as_str().unwrap();
+                    assert!(["path", "query", "header"].contains(&place), "{about}: {parameter}");
+                    assert!(place != "path" || parameter["required"] == true, "{about}: {parameter}");
+                    schemas.push(&parameter["schema"]);
+                    named.push((place, parameter["name"].as_str().unwrap()));
+                }
+                let all = named.len();
+                named.sort_unstable();
+                named.dedup();
+                assert_eq!(named.len(), all, "{about}: two parameters of one name");
+                let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+                let told = named.iter().filter(|(place, _)| *place == "path").map(|(_, name)| *name);
+                assert_eq!(told.collect::<Vec<_>>(), in_path.collect::<Vec<_>>(), "{about}");
+                let body = operation.get("requestBody").into_iter();
+                for part in operation["responses"].as_object().unwrap().values().chain(body) {
+                    for content in part["content"].as_object().into_iter().flatten() {
+                        schemas.push(&content.1["schema"]);
+                    }
+                }
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    assert!(status.parse::<u16>().is_ok() && answer["description"].is_string(), "{about}: {status}");
+                }
+            }
+        }
+        for schema in &schemas {
+            assert!(jsonschema::meta::is_valid(schema), "{schema}");
+            let whole = serde_json::json!({ "allOf": [schema], "components": described["components"] });
+            assert!(jsonschema::validator_for(&whole).is_ok(), "a reference leads nowhere: {schema}");
+        }
+        assert!(schemas.len() > 100, "{}", schemas.len());
+    }
+
     async fn the_description_and_its_page_name_every_endpoint_and_load_nothing(portal: Portal) {
         let reply = portal.program().send(http::Method::GET, "/api/openapi.json", None).await.expect(200);
         assert_eq!(reply.body["openapi"], "3.1.0");
