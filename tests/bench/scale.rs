@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use billing_portal::api::{self, NewKey, Scope};
 use billing_portal::app::{self, App};
 use billing_portal::auth::{self, NewUser, Role};
 use billing_portal::db::Db;
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{HeaderName, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -26,6 +27,9 @@ const ROUNDS: usize = 20;
 
 /// Pages of a tenant.
 const PAGES: [&str; 5] = ["/", "/plans", "/usage", "/invoices", "/invoices?status=open"];
+/// Calls that the host application makes with every request of its own, with what they send.
+const CALLS: [(&str, &str); 2] =
+    [("/api/billing/access", ""), ("/api/billing/usage/check", r#"{"metric_type":"messages"}"#)];
 /// Pages of the staff; `{}` stands for the id of each of the tenants that are looked at, in turn.
 const STAFF_PAGES: [&str; 19] = [
     "/staff",
@@ -67,19 +71,26 @@ pub(crate) async fn run(folder: &Path) {
     }
     let [small, large] = &portals[..] else { unreachable!("two sizes") };
     for page in PAGES {
-        compare(page, small, large, |portal| &portal.owners).await;
+        compare(page, "", small, large, |portal| &portal.owners).await;
+    }
+    for (call, body) in CALLS {
+        compare(call, body, small, large, |portal| &portal.hosts).await;
     }
     for page in STAFF_PAGES {
-        compare(page, small, large, |portal| &portal.staff).await;
+        compare(page, "", small, large, |portal| &portal.staff).await;
     }
 }
 
-/// A portal that listens, and who is signed in at it.
+/// The headers that somebody comes with.
+type Headers = Vec<(HeaderName, String)>;
+
+/// A portal that listens, who is signed in at it, and who calls it: a key for each tenant.
 struct Portal {
     at: String,
     client: Web,
-    owners: Vec<String>,
-    staff: Vec<String>,
+    owners: Vec<Headers>,
+    hosts: Vec<Headers>,
+    staff: Vec<Headers>,
     /// The tenants that are looked at.
     tenants: Vec<String>,
 }
@@ -89,26 +100,30 @@ impl Portal {
         let app = portal(db);
         let at = listen(app::router(app.clone())).await;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let mut owners = Vec::new();
+        let (mut owners, mut hosts) = (Vec::new(), Vec::new());
         for number in 0..LOOKED_AT {
-            owners.push(owner(&app, number * (tenants / LOOKED_AT)).await);
+            let number = number * (tenants / LOOKED_AT);
+            owners.push(vec![(header::COOKIE, owner(&app, number).await)]);
+            hosts.push(host(&app, number).await);
         }
-        let staff = vec![staff(&app).await];
+        let staff = vec![vec![(header::COOKIE, staff(&app).await)]];
         let looked_at = (0..LOOKED_AT).map(|number| id_of(number * (tenants / LOOKED_AT))).collect();
-        Self { at, client, owners, staff, tenants: looked_at }
+        Self { at, client, owners, hosts, staff, tenants: looked_at }
     }
 
     /// How long each answer took, in the order of their lengths.
-    async fn times(&self, page: &str, cookies: &[String]) -> Vec<Duration> {
+    async fn times(&self, page: &str, body: &'static str, callers: &[Headers]) -> Vec<Duration> {
         let mut times = Vec::new();
         let mut tenants = self.tenants.iter().cycle();
-        for _ in 0..(ROUNDS * self.owners.len()).div_ceil(cookies.len()) {
-            for cookie in cookies {
+        for _ in 0..(ROUNDS * self.owners.len()).div_ceil(callers.len()) {
+            for headers in callers {
                 let page = page.replace("{}", tenants.next().unwrap());
-                let request = Request::get(format!("{}{page}", self.at))
-                    .header(header::COOKIE, cookie)
-                    .body(Full::<Bytes>::default())
-                    .unwrap();
+                let method = if body.is_empty() { Method::GET } else { Method::POST };
+                let mut request = Request::builder().method(method).uri(format!("{}{page}", self.at));
+                for (name, value) in headers {
+                    request = request.header(name, value);
+                }
+                let request = request.body(Full::<Bytes>::from(body)).unwrap();
                 let began = Instant::now();
                 let answer = self.client.request(request).await.unwrap();
                 assert_eq!(answer.status(), StatusCode::OK, "{page}");
@@ -121,11 +136,17 @@ impl Portal {
     }
 }
 
-async fn compare(page: &str, small: &Portal, large: &Portal, who: impl Fn(&Portal) -> &Vec<String>) {
+async fn compare(
+    page: &str,
+    body: &'static str,
+    small: &Portal,
+    large: &Portal,
+    who: impl Fn(&Portal) -> &Vec<Headers>,
+) {
     // Once around first: what the operating system has not read yet says nothing about the page.
-    large.times(page, who(large)).await;
+    large.times(page, body, who(large)).await;
     let p95 = async |portal: &Portal| {
-        let times = portal.times(page, who(portal)).await;
+        let times = portal.times(page, body, who(portal)).await;
         times[times.len() * 95 / 100].as_secs_f64() * 1_000.0
     };
     let (few, many) = (p95(small).await, p95(large).await);
@@ -150,6 +171,20 @@ async fn owner(app: &App, number: u64) -> String {
     auth::store::join(&mut tx, &tenant, &user.id, Role::Owner, now).await.unwrap();
     tx.commit().await.unwrap();
     cookie_of(app, &user).await
+}
+
+/// The host application, for a tenant.
+async fn host(app: &App, number: u64) -> Headers {
+    let scopes = [Scope::AccessRead, Scope::UsageRead];
+    let new = NewKey::new("scale", &scopes, app.config.livemode, None).unwrap();
+    let mut tx = app.db.write().await.unwrap();
+    let (_, secret) = api::store::create(&mut tx, &new, app.clock.wall()).await.unwrap();
+    tx.commit().await.unwrap();
+    vec![
+        (header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
+        (HeaderName::from_static("x-tenant-id"), format!("ten_scale{number:08}")),
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+    ]
 }
 
 async fn staff(app: &App) -> String {
