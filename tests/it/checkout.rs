@@ -47,7 +47,7 @@ fn wish(plan: &str, interval: &str, quantity: Option<&str>, currency: Option<&st
     }
 }
 
-fn decide(wish: &Wish, facts: ProductFacts, buyer: &Buyer) -> Result<Order, Refusal> {
+fn decide(wish: &Wish, facts: ProductFacts, buyer: &Buyer) -> Result<Order, Vec<Refusal>> {
     order(wish, &offer(facts), &["ten_1", "acme"], buyer, Currency::EUR, Trust::Customer)
 }
 
@@ -58,17 +58,27 @@ fn an_order_names_what_is_wrong_with_it() {
     let most = MAX_QUANTITY.to_string();
     let too_many = (MAX_QUANTITY + 1).to_string();
     let cases = [
-        (wish("nothing", "month", None, None), plain(), Err(Refusal::NoSuchPlan)),
-        (wish("team", "fortnight", None, None), plain(), Err(Refusal::NoSuchInterval)),
-        (wish("team", "week", None, None), plain(), Err(Refusal::NoSuchPrice)),
-        (wish("team", "month", None, Some("euros")), plain(), Err(Refusal::NoSuchCurrency)),
-        (wish("team", "month", None, Some("usd")), plain(), Err(Refusal::NoSuchPrice)),
-        (wish("team", "month", Some("2"), None), plain(), Err(Refusal::NotPerSeat)),
-        (wish("team", "month", Some("0"), None), seats(), Err(Refusal::Quantity)),
-        (wish("team", "month", Some("-1"), None), seats(), Err(Refusal::Quantity)),
-        (wish("team", "month", Some("1.5"), None), seats(), Err(Refusal::Quantity)),
-        (wish("team", "month", Some("99999999999999999999"), None), seats(), Err(Refusal::Quantity)),
-        (wish("team", "month", Some(&too_many), None), seats(), Err(Refusal::Quantity)),
+        (wish("nothing", "month", None, None), plain(), Err(vec![Refusal::NoSuchPlan])),
+        (wish("team", "fortnight", None, None), plain(), Err(vec![Refusal::NoSuchInterval])),
+        (wish("team", "week", None, None), plain(), Err(vec![Refusal::NoSuchPrice])),
+        (wish("team", "month", None, Some("euros")), plain(), Err(vec![Refusal::NoSuchCurrency])),
+        (wish("team", "month", None, Some("usd")), plain(), Err(vec![Refusal::NoSuchPrice])),
+        (wish("team", "month", Some("2"), None), plain(), Err(vec![Refusal::NotPerSeat])),
+        (wish("team", "month", Some("0"), None), seats(), Err(vec![Refusal::Quantity])),
+        (wish("team", "month", Some("-1"), None), seats(), Err(vec![Refusal::Quantity])),
+        (wish("team", "month", Some("1.5"), None), seats(), Err(vec![Refusal::Quantity])),
+        (wish("team", "month", Some("99999999999999999999"), None), seats(), Err(vec![Refusal::Quantity])),
+        (wish("team", "month", Some(&too_many), None), seats(), Err(vec![Refusal::Quantity])),
+        (
+            wish("team", "fortnight", Some("2"), Some("euros")),
+            plain(),
+            Err(vec![Refusal::NoSuchInterval, Refusal::NoSuchCurrency, Refusal::NotPerSeat]),
+        ),
+        (
+            wish("nothing", "fortnight", Some("0"), None),
+            plain(),
+            Err(vec![Refusal::NoSuchPlan, Refusal::NoSuchInterval]),
+        ),
         (wish("team", "month", Some(&most), None), seats(), Ok(MAX_QUANTITY)),
         (wish("team", "year", Some("1"), Some("EUR")), plain(), Ok(1)),
     ];
@@ -86,7 +96,7 @@ fn a_hidden_plan_does_not_exist_for_others() {
         ..ProductFacts::default()
     };
     let wish = wish("team", "month", None, None);
-    assert_eq!(decide(&wish, hidden("somebody"), &Buyer::default()), Err(Refusal::NoSuchPlan));
+    assert_eq!(decide(&wish, hidden("somebody"), &Buyer::default()), Err(vec![Refusal::NoSuchPlan]));
     assert!(decide(&wish, hidden("acme"), &Buyer::default()).is_ok(), "by the host's id");
     assert!(decide(&wish, hidden("ten_1"), &Buyer::default()).is_ok(), "by ours");
 }
@@ -100,7 +110,7 @@ fn a_trial_is_given_once_and_a_currency_stays() {
     assert_eq!(decide(&month, facts(), &again).map(|order| order.trial_days), Ok(0));
     let locked = Buyer { currency: Some(Currency::USD), ..Buyer::default() };
     let euros = wish("team", "month", None, Some("eur"));
-    assert_eq!(decide(&euros, facts(), &locked), Err(Refusal::CurrencyLocked(Currency::USD)));
+    assert_eq!(decide(&euros, facts(), &locked), Err(vec![Refusal::CurrencyLocked(Currency::USD)]));
 }
 
 #[test]
