@@ -282,7 +282,9 @@ impl Error {
     fn log(&self) {
         match self {
             Self::Internal(cause) => tracing::error!(cause = chain(cause.as_ref()), "internal error"),
-            Self::StripeFailed(cause) => tracing::error!(cause = chain(cause.as_ref()), "Stripe's answer cannot be used"),
+            Self::StripeFailed(cause) => {
+                tracing::error!(cause = chain(cause.as_ref()), "Stripe's answer cannot be used")
+            }
             Self::Unavailable(cause) => tracing::error!(cause = chain(cause.as_ref()), "unavailable"),
             Self::StripeUnavailable { request_id } => {
                 tracing::warn!(stripe_request_id = request_id, "Stripe is unavailable");

@@ -38,7 +38,11 @@ const PROBLEMS: [(&str, &str, When); 13] = [
     ("422", "The request is well formed and was refused; `code` says why.", When::Changed),
     ("429", "Too many calls; `Retry-After` says when another makes sense.", When::Always),
     ("500", "A fault of ours.", When::Always),
-    ("502", "Stripe answered what cannot be used, or does not take our key. Ask for the state of things before a retry.", When::Changed),
+    (
+        "502",
+        "Stripe answered what cannot be used, or does not take our key. Ask for the state of things before a retry.",
+        When::Changed,
+    ),
     ("503", "Stripe or the database cannot be reached. Nothing changed; a retry is safe.", When::Always),
 ];
 

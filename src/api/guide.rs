@@ -251,7 +251,11 @@ mod tests {
         for operation in chapters().iter().flat_map(|chapter| &chapter.operations) {
             let described = &document::value()["paths"][&operation.path][operation.method.to_lowercase()];
             let name = format!("{} {}", operation.method, operation.path);
-            assert_eq!(described["requestBody"].is_object(), !operation.body.is_empty(), "the body of {name}");
+            assert_eq!(
+                described["requestBody"].is_object(),
+                !operation.body.is_empty(),
+                "the body of {name}"
+            );
             for answer in &operation.answers {
                 let content = &described["responses"][&answer.status]["content"]["application/json"];
                 assert_eq!(content.is_object(), !answer.fields.is_empty(), "{} of {name}", answer.status);
@@ -265,7 +269,8 @@ mod tests {
     fn one_of_several_forms_is_told_as_such() {
         let all = chapters().iter().flat_map(|chapter| &chapter.operations);
         let report = all.into_iter().find(|one| one.path == "/usage/increment").expect("reports of use");
-        let words = |name: &str| report.body.iter().find(|row| row.name == name).map(|row| row.words.as_str());
+        let words =
+            |name: &str| report.body.iter().find(|row| row.name == name).map(|row| row.words.as_str());
         assert!(words("metric_type").is_some_and(|words| words.starts_with("Either: ")), "{:?}", report.body);
         assert!(words("events").is_some_and(|words| words.starts_with("Or:")), "{:?}", report.body);
         assert!(words("events[].metric_type").is_some(), "{:?}", report.body);

@@ -113,13 +113,7 @@ async fn once(app: &App, caller: &Caller, request: Request, next: Next) -> Resul
     let role = caller.role().map_or("", Role::as_str);
     let asked = Asked {
         scope: hash(&[caller.name().as_bytes(), tenant.as_bytes(), route.as_bytes(), key.as_bytes()]),
-        fingerprint: hash(&[
-            parts.uri.to_string().as_bytes(),
-            kind,
-            accept,
-            role.as_bytes(),
-            &body,
-        ]),
+        fingerprint: hash(&[parts.uri.to_string().as_bytes(), kind, accept, role.as_bytes(), &body]),
         claim: id::random_text(),
     };
     let now = app.clock.wall().as_second();

@@ -171,8 +171,7 @@ impl HostTokens {
             Some(kid) => key.common.key_id.as_ref() == Some(kid),
             None => keys.keys.len() == 1,
         };
-        let key =
-            keys.keys.iter().find(fits).ok_or(Refused::Invalid(UNKNOWN_KEY))?;
+        let key = keys.keys.iter().find(fits).ok_or(Refused::Invalid(UNKNOWN_KEY))?;
         let algorithm =
             algorithm(key).ok_or(Refused::Invalid("the token's key is of a kind that is not used here"))?;
         let key =
@@ -254,9 +253,7 @@ fn words(kind: &ErrorKind) -> &'static str {
         ErrorKind::InvalidSignature => WRONG_SIGNATURE,
         ErrorKind::InvalidIssuer => "the token is of another issuer",
         ErrorKind::InvalidAudience => "the token is for another audience",
-        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidKeyFormat => {
-            WRONG_ALGORITHM
-        }
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidKeyFormat => WRONG_ALGORITHM,
         ErrorKind::MissingRequiredClaim(_) => "the token lacks exp, iss, aud or sub",
         ErrorKind::Json(_) => {
             "the token lacks sub, company_id, role or exp, or one of them is of the wrong type"

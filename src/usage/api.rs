@@ -10,7 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::period::{Window, day_of, start_of_day};
-use super::{Answer, Event, Fault, LONGEST_KEY, MOST, MOST_EVENTS, MetricUse, Outcome, Report, Standing, store};
+use super::{
+    Answer, Event, Fault, LONGEST_KEY, MOST, MOST_EVENTS, MetricUse, Outcome, Report, Standing, store,
+};
 use crate::api::caller::{CheckUsage, ReadUsage, WriteUsage};
 use crate::api::fields::{day, integer, moment, text};
 use crate::api::view::{Amount, percent, together};

@@ -28,7 +28,8 @@ fn scopes() -> Vec<Scope> {
 fn the_readme_shows_how_to_provision_to_let_in_to_report_and_to_ask() {
     let examples = examples();
     for path in ["/tenants\"", "/sign-in-links\"", "/usage/increment\"", "/access\""] {
-        let count = examples.iter().filter(|example| example.contains(&format!("/api/billing{path}"))).count();
+        let count =
+            examples.iter().filter(|example| example.contains(&format!("/api/billing{path}"))).count();
         assert_eq!(count, 1, "{path}");
     }
 }

@@ -56,7 +56,9 @@ async fn deed(
     tx.commit().await?;
     match deed.amount {
         CONFLICTS => Err(Refusal::new(StatusCode::CONFLICT, "no_more", "there is no more").into()),
-        BUSY => Err(Refusal::new(StatusCode::CONFLICT, "busy", "somebody else is at it").retry_after(1).into()),
+        BUSY => {
+            Err(Refusal::new(StatusCode::CONFLICT, "busy", "somebody else is at it").retry_after(1).into())
+        }
         FAILS => Err(Error::internal("on purpose")),
         amount => Ok((
             StatusCode::CREATED,
