@@ -110,6 +110,7 @@ const PAGES: &[Row] = &[
     ("GET", "/staff/events/{id}", Staff, 404),
     ("POST", "/staff/events/{id}/replay", Staff, 404),
     ("GET", "/staff/figures.csv", Staff, 200),
+    ("GET", "/staff/health.csv", Staff, 200),
     ("GET", "/staff/mails", Staff, 200),
     ("GET", "/staff/mails/samples/{kind}", Staff, 200),
     ("GET", "/staff/mails/{id}", Staff, 404),
