@@ -1,11 +1,11 @@
 //! Ours held against Stripe's, and parts that staff have tried again.
 
-use billing_portal::usage::work;
+use billing_portal::usage::{Report, work};
 use http::StatusCode;
 use serde_json::json;
 
 use super::meters::Metered;
-use super::{DAY, HOUR};
+use super::{DAY, HOUR, more};
 
 impl Metered {
     async fn compare(&self) -> usize {
@@ -59,7 +59,8 @@ both_databases! {
                 metered.fault(json!({ "path": "/v1/billing/meter_events", "method": "post", "status": 400 })).await;
                 assert_eq!(metered.step().await, 1);
             }
-            metered.pass(HOUR - 200).await;
+            let now = portal.clock.now().as_second();
+            metered.pass(HOUR - now % HOUR).await;
         }
         // Always something on its way: the hour that is now.
         metered.use_tokens(7, "now".into()).await;
@@ -77,10 +78,17 @@ both_databases! {
         metered.pass(HOUR / 2).await;
         assert_eq!(metered.compare().await, 0);
         metered.pass(2 * HOUR).await;
-        // Old use that was told late is as young.
-        metered.use_tokens(40, "b".into()).await;
         assert_eq!(metered.compare().await, 1);
         assert_eq!(metered.sides().await, (500, 500));
+        // Old use that is told late is as young: while it is on its way, and for an hour after that.
+        let late = Report { occurred_at: metered.portal.at(-2 * HOUR), ..more("ai_tokens", 40, "late") };
+        metered.portal.report(&metered.tenant.id, vec![late]).await;
+        assert_eq!(metered.compare().await, 0);
+        metered.flush().await;
+        assert_eq!(metered.compare().await, 0);
+        metered.pass(2 * HOUR).await;
+        assert_eq!(metered.compare().await, 1);
+        assert_eq!(metered.sides().await, (540, 540));
     }
 
     async fn one_customer_that_stripe_refuses_does_not_keep_the_others_from_being_looked_at(metered: Metered) {

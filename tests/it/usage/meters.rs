@@ -360,7 +360,8 @@ both_databases! {
             metered.pass(DAY).await;
         }
         let (used, cost, expected) = metered.tokens().await;
-        assert_eq!((used, cost, expected), (240_000, 0, Some(0)));
+        assert_eq!((used, cost), (240_000, 0));
+        assert!(expected.is_none_or(|expected| expected == 0), "{expected:?}");
         metered.pass(3 * DAY).await;
         assert_eq!(metered.billed().await, (0, cost));
         // And as soon as it is over, what is used has its price.

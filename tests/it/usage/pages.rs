@@ -104,7 +104,7 @@ both_databases! {
         // A gauge keeps its level on days without news.
         let page = browser.get("/usage/users").await.expect(StatusCode::OK);
         assert_eq!(page.body.matches("<rect class=\"used\"").count(), 7);
-        page.shows(&["the highest level was 5", "Level"]);
+        page.shows(&["the highest level was 5", "Level", "there is nothing to forecast"]);
         // The period before is there, and is another's business.
         let before = portal.clock.now().as_second() - 11 * DAY;
         browser.get(&format!("/usage/messages?period={before}")).await.expect(StatusCode::OK).shows(&["Back to the current period"]);
