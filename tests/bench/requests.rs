@@ -95,7 +95,7 @@ async fn overview(name: &str, app: &App, client: &Web, at: &str, bare: &str) {
 }
 
 /// So many who ask again and again until the turn is over.
-async fn crowd(
+pub(crate) async fn crowd(
     client: &Web,
     people: usize,
     request: impl Fn() -> Request<Full<Bytes>>,

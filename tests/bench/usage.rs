@@ -5,12 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use billing_portal::app;
+use billing_portal::auth::{self, NewUser, Role};
 use billing_portal::catalog::policy::Catalog;
 use billing_portal::clock::from_seconds;
 use billing_portal::db::{Db, bulk, sql};
 use billing_portal::tenants::TenantId;
 use billing_portal::usage::{Event, Gate, Report, store};
 
+use http::{Request, StatusCode, header};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use crate::requests::{Web, cookie_of, crowd, listen, portal};
 use crate::{TURN, TURNS, Turn, median, report};
 
 const DAY: i64 = 86_400;
@@ -227,6 +235,68 @@ async fn pages(name: &str, db: &Db, scene: &Scene) {
                 rates.push(Turn::of(page).await.rate());
             }
         }
-        report(&format!("{name}: the usage page, three years of history"), median(long), what, median(short));
+        report(
+            &format!("{name}: reads of the usage page, three years of history"),
+            median(long),
+            what,
+            median(short),
+        );
+    }
+    details(name, db, scene, old, young).await;
+    over_http(name, db, old, young).await;
+}
+
+/// The reads of the page of one metric, of a counter and of a gauge.
+async fn details(name: &str, db: &Db, scene: &Scene, old: &TenantId, young: &TenantId) {
+    for metric in ["messages", "users"] {
+        let (mut long, mut short) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            for (tenant, rates) in [(old, &mut long), (young, &mut short)] {
+                let page = async || {
+                    let mut tx = db.read().await.unwrap();
+                    let now = from_seconds(NOW);
+                    let page =
+                        store::periods(&mut tx, tenant, &scene.catalog, metric, now, now).await.unwrap();
+                    assert!(!page.unwrap().days.is_empty());
+                    1
+                };
+                rates.push(Turn::of(page).await.rate());
+            }
+        }
+        let what = format!("{name}: reads of the page of {metric}, three years of history");
+        report(&what, median(long), "a month of it", median(short));
+    }
+}
+
+/// The pages themselves, asked for by a browser that is signed in.
+async fn over_http(name: &str, db: &Db, old: &TenantId, young: &TenantId) {
+    let app = portal(db.clone());
+    let at = listen(app::router(app.clone())).await;
+    let client: Web = Client::builder(TokioExecutor::new()).build_http();
+    let mut cookies = Vec::new();
+    for tenant in [old, young] {
+        let mut tx = db.write().await.unwrap();
+        let new = NewUser::new(format!("{tenant}@usage.example").parse().unwrap(), "Reader").unwrap();
+        let user = auth::store::create(&mut tx, &new, app.clock.now()).await.unwrap().unwrap();
+        auth::store::join(&mut tx, tenant, &user.id, Role::Owner, app.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        cookies.push(cookie_of(&app, &user).await);
+    }
+    for page in ["/usage", "/usage/messages", "/usage/users"] {
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..TURNS {
+            for (cookie, rates) in cookies.iter().zip(&mut rates) {
+                let request = || {
+                    Request::get(format!("{at}{page}"))
+                        .header(header::COOKIE, cookie)
+                        .body(Full::default())
+                        .unwrap()
+                };
+                rates.push(crowd(&client, 16, request, StatusCode::OK).await.rate());
+            }
+        }
+        let [long, short] = rates;
+        let what = format!("{name}: {page} with three years of history, 16 readers");
+        report(&what, median(long), "with a month of it", median(short));
     }
 }

@@ -31,6 +31,7 @@ usage-outlook = At this pace about { $expected } by { $end }, probably between {
 usage-outlook-exact = At this pace { $expected } by { $end }.
 usage-outlook-stops = The limit will be reached around { $day }; more will be refused.
 usage-outlook-passes = The limit will be passed around { $day }.
+usage-no-forecast = A level stays until your application tells another one: there is nothing to forecast.
 usage-days = Day by day
 usage-chart-nothing = Nothing was used in this period.
 usage-chart-sum = From { $from } to { $to }: { $total } in all, most on { $day } with { $most }.

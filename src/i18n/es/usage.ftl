@@ -31,6 +31,7 @@ usage-outlook = A este ritmo, unos { $expected } hasta el { $end }, probablement
 usage-outlook-exact = A este ritmo, { $expected } hasta el { $end }.
 usage-outlook-stops = El límite se alcanzará alrededor del { $day }; lo que pase de él se rechazará.
 usage-outlook-passes = El límite se superará alrededor del { $day }.
+usage-no-forecast = Un nivel se mantiene hasta que su aplicación comunica otro: no hay nada que prever.
 usage-days = Día a día
 usage-chart-nothing = En este periodo no se usó nada.
 usage-chart-sum = Del { $from } al { $to }: { $total } en total; el máximo, { $most }, el { $day }.

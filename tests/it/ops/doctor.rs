@@ -5,9 +5,11 @@ use billing_portal::doctor::account::{self, Patient};
 use billing_portal::doctor::cli::Doctor;
 use billing_portal::doctor::{Check, Report, Verdict, house};
 use billing_portal::mail;
+use billing_portal::stripe::calls::destinations;
+use billing_portal::stripe::{Budget, Key};
 use clap::Parser as _;
 use serde_json::json;
-use stripe_client_core::StripeMethod;
+use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::support::databases::{FromDb as _, fresh_sqlite};
 use crate::support::portal::Portal;
@@ -68,7 +70,7 @@ both_databases! {
         let world = World::bare(db).await;
         let before = world.stripe.exchanges().len();
         let report = world.examine().await;
-        for (name, verdict) in [("catalogue", Failure), ("portal_configuration", Failure), ("webhook_secret", Failure), ("webhook_version", Warning)] {
+        for (name, verdict) in [("catalogue", Failure), ("portal_configuration", Failure), ("webhook_secret", Failure), ("webhook_version", Warning), ("event_destination", Warning)] {
             assert_eq!(report.of(name).unwrap().verdict, verdict, "{name}: {}", report.text());
         }
         all_explain(&report.checks);
@@ -140,6 +142,31 @@ both_databases! {
         let report = world.examine().await;
         assert_eq!(report.of("webhook_endpoint").unwrap().verdict, Failure, "{}", report.text());
         all_explain(&report.checks);
+    }
+
+    async fn the_event_destination_is_looked_at_from_every_side(world: World) {
+        world.install(true, false).await;
+        let stripe = &world.app().stripe;
+        let one = destinations::list(stripe, Budget::page()).await.unwrap().value.remove(0);
+        assert_eq!(world.verdict("event_destination").await, Good);
+        let disable = RequestBuilder::new(StripeMethod::Post, format!("/v2/core/event_destinations/{}/disable", one.id));
+        stripe.call::<serde_json::Value>(disable, None, Budget::page()).await.unwrap();
+        assert_eq!(world.verdict("event_destination").await, Warning, "switched off");
+        destinations::enable(stripe, &one.id, &Key::random(), Budget::page()).await.unwrap();
+        destinations::update(stripe, &one.id, &["v1.billing.meter.no_meter_found"], &Key::random(), Budget::page()).await.unwrap();
+        assert_eq!(world.verdict("event_destination").await, Warning, "sent half of it");
+        world.install(false, false).await;
+        assert_eq!(world.verdict("event_destination").await, Good);
+        world.portal.run("delete from webhook_secrets where kind = 'destination'").await;
+        assert_eq!(world.verdict("event_destination").await, Warning, "of an unknown secret");
+        all_explain(&world.examine().await.checks);
+        world.switch("faults", json!({ "path": "/v2/core", "status": 403 })).await;
+        let report = world.examine().await;
+        let check = report.of("event_destination").unwrap();
+        assert_eq!(check.verdict, Notice);
+        assert!(check.fix.as_ref().unwrap().contains("Add destination"), "{check:?}");
+        destinations::delete(stripe, &one.id, Budget::page()).await.unwrap();
+        assert_eq!(world.verdict("event_destination").await, Warning, "none");
     }
 
     async fn what_somebody_changed_in_stripe_is_seen(world: World) {

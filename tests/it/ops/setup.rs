@@ -2,8 +2,10 @@
 
 use billing_portal::catalog::setup::Outcome;
 use billing_portal::db::Db;
+use billing_portal::stripe::calls::destinations;
+use billing_portal::stripe::{Budget, Key};
 use http::StatusCode;
-use stripe_client_core::StripeMethod;
+use stripe_client_core::{RequestBuilder, StripeMethod};
 
 use crate::support::databases::FromDb;
 use crate::support::world::World;
@@ -26,7 +28,7 @@ both_databases! {
         let Fresh(world) = fresh;
         let first = world.install(false, false).await;
         assert!(first.items.iter().all(|item| item.outcome == Outcome::Created), "{first:?}");
-        for object in ["product", "price", "meter", "coupon", "promotion_code", "portal_configuration", "webhook_endpoint"] {
+        for object in ["product", "price", "meter", "coupon", "promotion_code", "portal_configuration", "webhook_endpoint", "event_destination"] {
             assert!(first.items.iter().any(|item| item.object == object), "{object}");
         }
         assert_eq!(first.notes, Vec::<String>::new());
@@ -54,7 +56,7 @@ both_databases! {
 
         // What the portal knew before it is still accepted: two secrets at once, while one replaces the other.
         let old = world.app().secrets.accepted(0).len();
-        assert_eq!(old, 2, "the one of the configuration and the stored one");
+        assert_eq!(old, 3, "the one of the configuration, the endpoint's and the destination's");
     }
 
     async fn a_secret_is_replaced_without_a_gap(fresh: Fresh) {
@@ -72,15 +74,50 @@ both_databases! {
         assert_eq!(there["data"][0]["id"], id(&rotated));
         let wall = world.portal.clock.wall().as_second();
         world.app().secrets.load(wall).await.unwrap();
-        assert_eq!(world.app().secrets.accepted(wall).len(), 3, "the old one is accepted for another day");
-        assert_eq!(world.app().secrets.accepted(wall + 86_400).len(), 2);
+        assert_eq!(world.app().secrets.accepted(wall).len(), 5, "the old ones are accepted for another day");
+        assert_eq!(world.app().secrets.accepted(wall + 86_400).len(), 3);
+        let destinations = destinations::list(&world.app().stripe, Budget::page()).await.unwrap().value;
+        assert_eq!(destinations.len(), 1);
+        assert_eq!(world.text("select endpoint_id from webhook_secrets where kind = 'destination' and retires_at is null").await, destinations[0].id.as_str());
         let (_, mut browser) = world.owner_of("Acme").await;
         world.choose(&mut browser, "starter", "month").await.expect(StatusCode::SEE_OTHER);
         world.settle().await;
         assert_eq!(world.portal.count("select count(*) from webhook_events where type = 'customer.created'").await, 1);
         world.elapse(86_401).await;
         world.recover(world.app()).await;
-        assert_eq!(world.portal.count("select count(*) from webhook_secrets").await, 1, "what is accepted no more is forgotten");
+        assert_eq!(world.portal.count("select count(*) from webhook_secrets").await, 2, "what is accepted no more is forgotten");
+    }
+
+    async fn a_destination_that_somebody_changed_is_put_right(world: World) {
+        world.install(false, false).await;
+        let stripe = &world.app().stripe;
+        let one = destinations::list(stripe, Budget::page()).await.unwrap().value.remove(0);
+        destinations::update(stripe, &one.id, &["v1.billing.meter.no_meter_found", "v2.core.event_destination.ping"], &Key::random(), Budget::page()).await.unwrap();
+        let disable = RequestBuilder::new(StripeMethod::Post, format!("/v2/core/event_destinations/{}/disable", one.id));
+        stripe.call::<serde_json::Value>(disable, None, Budget::page()).await.unwrap();
+        let report = world.install(false, false).await;
+        let item = report.items.iter().find(|item| item.object == "event_destination").unwrap();
+        assert_eq!((item.outcome, item.id.as_str()), (Outcome::Updated, one.id.as_str()));
+        let one = destinations::list(stripe, Budget::page()).await.unwrap().value.remove(0);
+        assert_eq!(one.status, "enabled");
+        assert_eq!(one.enabled_events, ["v1.billing.meter.error_report_triggered", "v1.billing.meter.no_meter_found", "v2.core.event_destination.ping"]);
+        assert!(world.install(false, false).await.changed_nothing());
+        // Its secret is known to who made it alone.
+        world.portal.run("delete from webhook_secrets where kind = 'destination'").await;
+        let notes = world.install(false, false).await.notes.join("\n");
+        assert!(notes.contains(one.id.as_str()) && notes.contains("--rotate-webhook-secret"), "{notes}");
+    }
+
+    async fn a_key_that_may_not_make_a_destination_is_told_what_a_person_does(fresh: Fresh) {
+        let Fresh(world) = fresh;
+        for status in [403, 404, 400] {
+            world.switch("faults", serde_json::json!({ "path": "/v2/core", "status": status })).await;
+            let report = world.install(false, false).await;
+            assert!(report.items.iter().all(|item| item.object != "event_destination"));
+            let notes = report.notes.join("\n");
+            assert!(notes.contains("Add destination") && notes.contains("v1.billing.meter.no_meter_found") && notes.contains("STRIPE_WEBHOOK_SECRETS"), "{notes}");
+        }
+        assert!(world.install(false, false).await.items.iter().any(|item| item.object == "event_destination"));
     }
 
     async fn an_endpoint_of_somebody_else_is_put_right_and_what_cannot_be_is_said(world: World) {

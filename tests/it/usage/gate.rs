@@ -1,14 +1,9 @@
 //! The gate: exact under any concurrency, harmless when repeated.
 
-use billing_portal::db::Db;
 use billing_portal::stripe::snapshot::SubscriptionStatus;
-use billing_portal::usage::{Gate, MOST, Outcome, Refusal, Report, store};
-use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
-use proptest::test_runner::TestRunner;
+use billing_portal::usage::{MOST, Outcome, Refusal, Report, store};
 
 use super::{DAY, hard, level, more, soft};
-use crate::support::databases::FromDb;
 use crate::support::portal::Portal;
 
 const REFUSED: Outcome = Outcome::Refused(Refusal::LimitReached);
@@ -222,115 +217,5 @@ both_databases! {
         portal.clock.pass(6 * DAY);
         assert_eq!(forget().await, 1);
         assert_eq!(portal.count("select count(*) from usage_events where key = 'young'").await, 1);
-    }
-
-    async fn any_interleaving_of_tasks_keeps_every_limit_and_loses_nothing(portal: Crowd) {
-        portal.run_all().await;
-    }
-}
-
-/// A portal and as many histories as the database is fast enough for.
-struct Crowd {
-    portal: Portal,
-    cases: usize,
-}
-
-impl FromDb for Crowd {
-    async fn from_db(db: Db) -> Self {
-        let cases = if matches!(db, Db::Sqlite { .. }) { 24 } else { 6 };
-        Self { portal: Portal::from_db(db).await, cases }
-    }
-}
-
-/// What one task reports, in its order.
-type Task = Vec<(i64, Report)>;
-
-/// A report of one of three metrics by one of few keys, so that keys meet.
-fn any_report() -> impl Strategy<Value = (i64, Report)> {
-    let key = 0..60_u32;
-    (0..3_usize, 1..6_i64, key, 0..3_i64).prop_map(|(metric, amount, key, days)| {
-        let report = match metric {
-            0 => more("messages", amount, format!("{key}")),
-            1 => more("ai_tokens", amount, format!("t{key}")),
-            _ => level("users", amount, format!("u{key}")),
-        };
-        (days, report)
-    })
-}
-
-impl Crowd {
-    /// Tasks at two gates, as of two replicas, report at the same time; then all of it is repeated.
-    async fn run_all(self) {
-        let mut runner = TestRunner::deterministic();
-        let tasks = prop::collection::vec(prop::collection::vec(any_report(), 1..12), 2..12);
-        for case in 0..self.cases {
-            let tasks = tasks.new_tree(&mut runner).unwrap().current();
-            self.run_one(case, &tasks).await;
-        }
-    }
-
-    async fn run_one(&self, case: usize, tasks: &[Task]) {
-        let portal = &self.portal;
-        let tenant = portal.tenant(&format!("Crowd {case}")).await;
-        let limit = 20 + i64::try_from(case).unwrap();
-        portal.subscribe(&tenant, 10, &[("messages", hard(limit)), ("users", hard(4))]).await;
-        let gates = [portal.app.usage.clone(), Gate::start(portal.db.clone(), &portal.app.catalog)];
-        let mut running = tokio::task::JoinSet::new();
-        for (number, task) in tasks.iter().enumerate() {
-            let gate = gates[number % 2].clone();
-            let now = portal.clock.now();
-            let events: Vec<_> = task
-                .iter()
-                .map(|(days, report)| {
-                    let occurred_at = (*days > 0).then(|| portal.at(-days * DAY)).flatten();
-                    let report = Report { occurred_at, ..report.clone() };
-                    billing_portal::usage::Event::new(&tenant.id, &portal.app.catalog, report, now).unwrap()
-                })
-                .collect();
-            running.spawn(async move {
-                let mut answers = Vec::new();
-                for some in events.chunks(3) {
-                    answers.extend(gate.record(some.to_vec()).await.unwrap());
-                }
-                (number, answers)
-            });
-        }
-        let mut answers = running.join_all().await;
-        answers.sort_by_key(|(number, _)| *number);
-        for (_, answers) in &answers {
-            for answer in answers.iter().filter(|answer| answer.outcome == Outcome::Recorded) {
-                assert!(!answer.standing.is_over(), "case {case}: {answer:?}");
-            }
-        }
-        // Nothing is lost: what was answered as recorded is what the books have, each key once.
-        let recorded = answers.iter().zip(tasks).flat_map(|((_, answers), task)| answers.iter().zip(task));
-        let sum: i64 = recorded
-            .filter(|(answer, (_, report))| {
-                answer.outcome == Outcome::Recorded && report.metric == "messages"
-            })
-            .map(|(_, (_, report))| report.quantity.unwrap())
-            .sum();
-        assert_eq!(portal.used(&tenant.id, "messages").await, sum, "case {case}");
-        assert!(sum <= limit && portal.used(&tenant.id, "users").await <= 4, "case {case}");
-        portal.assert_balanced().await;
-        let tokens = "select coalesce(sum(amount), 0) from usage_events where metric = 'ai_tokens' and outcome = 'recorded'";
-        let outbox = "select coalesce(sum(quantity), 0) from usage_outbox";
-        let sums = |sql: &str| format!("select cast(({sql}) as bigint)");
-        assert_eq!(portal.count(&sums(tokens)).await, portal.count(&sums(outbox)).await);
-
-        // Any replay, in any order, changes nothing.
-        let before = portal.books().await;
-        for task in tasks.iter().rev() {
-            let reports: Vec<_> = task
-                .iter()
-                .map(|(days, report)| {
-                    let occurred_at = (*days > 0).then(|| portal.at(-days * DAY)).flatten();
-                    Report { occurred_at, ..report.clone() }
-                })
-                .collect();
-            let again = portal.report(&tenant.id, reports).await;
-            assert!(again.iter().all(|answer| answer.outcome != Outcome::Recorded), "case {case}");
-        }
-        assert_eq!(portal.books().await, before, "case {case}");
     }
 }

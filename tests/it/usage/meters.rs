@@ -1,28 +1,30 @@
 //! The way out to Stripe's meters, against the sandbox: what is billed is what was counted, whatever gets lost on the way.
 
 use billing_portal::auth::NewUser;
+use billing_portal::clock::from_seconds;
 use billing_portal::db::Db;
 use billing_portal::money::Currency;
 use billing_portal::sandbox::Config;
 use billing_portal::tenants::Tenant;
 use billing_portal::usage::price::{PriceRow, Tariff};
-use billing_portal::usage::work;
+use billing_portal::usage::{Outcome, Refusal, Report, Summary, store, work};
 use http::StatusCode;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use super::{DAY, hard, more};
+use super::{DAY, HOUR, hard, more};
 use crate::sandbox::client::{Account, int, text};
+use crate::support::browser::Browser;
 use crate::support::databases::FromDb;
 use crate::support::portal::{BEGINNING, Portal, hash};
 
 /// A portal and its Stripe, with a tenant whose AI tokens are billed in steps.
-struct Metered {
-    portal: Portal,
-    stripe: Account,
-    tenant: Tenant,
+pub(super) struct Metered {
+    pub(super) portal: Portal,
+    pub(super) stripe: Account,
+    pub(super) tenant: Tenant,
     subscription: String,
     metered_price: String,
     tariff: Tariff,
@@ -98,17 +100,17 @@ impl FromDb for Metered {
 
 impl Metered {
     /// Lets time pass for both.
-    async fn pass(&self, seconds: i64) {
+    pub(super) async fn pass(&self, seconds: i64) {
         self.portal.clock.pass(seconds);
         self.stripe.pass(seconds).await;
     }
 
-    async fn step(&self) -> usize {
+    pub(super) async fn step(&self) -> usize {
         work::step(&self.portal.db, &self.portal.app.stripe, &self.portal.clock).await.unwrap()
     }
 
     /// Sends until Stripe has everything.
-    async fn flush(&self) {
+    pub(super) async fn flush(&self) {
         for _ in 0..50 {
             while self.step().await > 0 {}
             if self.waiting().await == 0 {
@@ -123,7 +125,7 @@ impl Metered {
         self.portal.count("select count(*) from usage_outbox where sent < quantity").await
     }
 
-    async fn use_tokens(&self, quantity: i64, key: String) {
+    pub(super) async fn use_tokens(&self, quantity: i64, key: String) {
         self.portal.report(&self.tenant.id, vec![more("ai_tokens", quantity, key)]).await;
     }
 
@@ -145,7 +147,44 @@ impl Metered {
         })
     }
 
-    async fn fault(&self, fault: Value) {
+    /// The daily look, by a worker.
+    pub(super) async fn daily(&self) -> Result<usize, work::Error> {
+        let app = &self.portal.app;
+        work::daily(&self.portal.db, &app.stripe, &app.catalog, &self.portal.clock, "a worker").await
+    }
+
+    /// Takes over what Stripe's subscription has become.
+    async fn renew(&self) {
+        let now = self.stripe.subscription(&self.subscription).await;
+        let period = "/items/data/0/current_period";
+        let (start, end) = (int(&now, &format!("{period}_start")), int(&now, &format!("{period}_end")));
+        self.portal
+            .run(&format!(
+                "update subscriptions set status = '{}', current_period_start = {start}, current_period_end = {end}",
+                text(&now, "/status")
+            ))
+            .await;
+    }
+
+    /// A browser of somebody of the staff.
+    pub(super) async fn staff(&self) -> Browser {
+        let staff = NewUser::new("sam@portal.example".parse().unwrap(), "Sam").unwrap();
+        let staff = self.portal.create(staff.password_hash(hash().await).staff(true), &[]).await;
+        self.portal.signed_in(&staff).await
+    }
+
+    /// Where the tenant stands with its tokens: used, cost so far, expected cost.
+    async fn tokens(&self) -> (i64, i64, Option<i64>) {
+        let (portal, mut tx) = (&self.portal, self.portal.db.read().await.unwrap());
+        let now = portal.clock.now();
+        let summary =
+            store::summary(&mut tx, &self.tenant.id, &portal.app.catalog, now).await.unwrap().unwrap();
+        let tokens = summary.metric("ai_tokens").unwrap();
+        let expected = tokens.projected_cost.map(|[expected, _, _]| expected.minor);
+        (tokens.standing.used, tokens.overage_cost.unwrap().minor, expected)
+    }
+
+    pub(super) async fn fault(&self, fault: Value) {
         self.stripe.control("faults", fault).await;
     }
 }
@@ -173,6 +212,8 @@ both_databases! {
         metered.flush().await;
         assert_eq!(metered.portal.used(&metered.tenant.id, "ai_tokens").await, sum);
         metered.portal.assert_balanced().await;
+        metered.pass(2 * HOUR).await;
+        passed += 2 * HOUR;
 
         let (portal, stripe) = (&metered.portal, &metered.portal.app.stripe);
         assert_eq!(work::compare(&portal.db, stripe, portal.clock.now()).await.unwrap(), 1);
@@ -195,7 +236,7 @@ both_databases! {
         let events = metered.portal.count("select part from usage_outbox").await;
         assert_eq!(events, 2);
         let (portal, stripe) = (&metered.portal, &metered.portal.app.stripe);
-        metered.pass(60).await;
+        metered.pass(2 * HOUR).await;
         work::compare(&portal.db, stripe, portal.clock.now()).await.unwrap();
         assert_eq!(portal.count("select theirs from usage_comparisons").await, 570);
     }
@@ -207,9 +248,7 @@ both_databases! {
         metered.fault(json!({ "path": "/v1/billing/meter_events", "method": "post", "status": 400 })).await;
         metered.step().await;
         assert_eq!(portal.count("select count(*) from usage_outbox where state = 'parked'").await, 1);
-        let staff = NewUser::new("sam@portal.example".parse().unwrap(), "Sam").unwrap();
-        let staff = portal.create(staff.password_hash(hash().await).staff(true), &[]).await;
-        let mut browser = portal.signed_in(&staff).await;
+        let mut browser = metered.staff().await;
         browser.get("/staff/usage").await.expect(StatusCode::OK).shows(&["Norte", "ai_tokens", "Stripe refused: 400", "(1 try)"]);
         let window = portal.count("select window_start from usage_outbox").await.to_string();
         let form = [("tenant", metered.tenant.id.as_str()), ("metric", "ai_tokens"), ("window", window.as_str())];
@@ -223,49 +262,139 @@ both_databases! {
         portal.signed_in(&ana).await.get("/staff/usage").await.expect(StatusCode::NOT_FOUND);
     }
 
-    async fn stripes_error_reports_are_taken_in_and_shown(metered: Metered) {
-        let portal = &metered.portal;
-        // A customer that Stripe does not know: reported, taken, and complained about afterwards.
-        portal.run("update customers set id = 'cus_nobody'").await;
-        metered.use_tokens(5, "a".into()).await;
-        metered.pass(60).await;
-        metered.step().await;
-        let events = metered.stripe.get("/v1/events?type=v1.billing.meter.error_report_triggered").await;
-        let event = &events["data"][0];
-        let now = portal.clock.now().as_second();
-        portal
-            .run(&format!(
-                "insert into webhook_events (id, type, livemode, created_at, payload, payload_hash, state, due_at, received_at)\
-                 values ('{}', 'v1.billing.meter.error_report_triggered', false, {now}, '{}', 'x', 'done', {now}, {now})",
-                text(event, "/id"),
-                event.to_string().replace('\'', "''")
-            ))
-            .await;
-        assert_eq!((metered.step().await, metered.step().await), (1, 0));
-        let staff = NewUser::new("sam@portal.example".parse().unwrap(), "Sam").unwrap();
-        let staff = portal.create(staff.password_hash(hash().await).staff(true), &[]).await;
-        portal
-            .signed_in(&staff)
-            .await
-            .get("/staff/usage")
-            .await
-            .expect(StatusCode::OK)
-            .shows(&["1 report could not be counted", "meter_event_customer_not_found", "cus_nobody"]);
-    }
-
     async fn a_meter_that_differs_is_told(metered: Metered) {
         let portal = &metered.portal;
         metered.use_tokens(500, "a".into()).await;
         metered.pass(60).await;
         metered.flush().await;
-        metered.pass(60).await;
+        metered.pass(2 * HOUR).await;
         portal.run("update usage_outbox set quantity = 600, claimed = 600, sent = 600").await;
-        let holder = "a worker";
-        let daily = async || work::daily(&portal.db, &portal.app.stripe, &portal.clock, holder).await.unwrap();
+        let daily = async || metered.daily().await.unwrap();
         assert_eq!((daily().await, daily().await), (1, 0), "once a day");
-        let staff = NewUser::new("sam@portal.example".parse().unwrap(), "Sam").unwrap();
-        let staff = portal.create(staff.password_hash(hash().await).staff(true), &[]).await;
-        portal.signed_in(&staff).await.get("/staff/usage").await.shows(&["<td class=\"num\">600</td>", "<td class=\"num\">500</td>"]);
+        metered.staff().await.get("/staff/usage").await.shows(&["<td class=\"num\">600</td>", "<td class=\"num\">500</td>"]);
+    }
+
+    async fn a_refusal_about_the_name_is_no_proof_that_stripe_has_it(metered: Metered) {
+        let portal = &metered.portal;
+        let refusals = [
+            json!({ "param": "identifier", "code": "parameter_invalid_string_max_length" }),
+            json!({ "param": "identifier", "message": "The identifier is invalid." }),
+        ];
+        for (number, error) in refusals.into_iter().enumerate() {
+            metered.use_tokens(500, format!("{number}")).await;
+            metered.pass(60).await;
+            metered.fault(json!({ "path": "/v1/billing/meter_events", "method": "post", "status": 400, "error": error })).await;
+            assert_eq!(metered.step().await, 1);
+            assert_eq!(portal.count("select count(*) from usage_outbox where state = 'parked' and sent < quantity").await, 1);
+            portal.run("update usage_outbox set state = 'waiting', due_at = 0").await;
+            metered.flush().await;
+        }
+        metered.pass(2 * HOUR).await;
+        work::compare(&portal.db, &portal.app.stripe, portal.clock.now()).await.unwrap();
+        assert_eq!(portal.count("select theirs from usage_comparisons").await, 1_000);
+    }
+
+    async fn what_is_used_in_the_last_minute_and_told_while_the_invoice_is_a_draft_is_billed_with_its_period(metered: Metered) {
+        metered.use_tokens(2_000, "early".into()).await;
+        metered.flush().await;
+        let subscription = metered.stripe.subscription(&metered.subscription).await;
+        let end = int(&subscription, "/items/data/0/current_period_end");
+        metered.pass(end - 20 - metered.portal.clock.now().as_second()).await;
+        metered.use_tokens(3_000, "last minute".into()).await;
+        assert_eq!(metered.step().await, 0, "it gathers");
+        metered.pass(60).await;
+        metered.renew().await;
+        // Of the new period, and late of the old one.
+        metered.use_tokens(700, "new".into()).await;
+        let late = Report { occurred_at: Some(from_seconds(end - 30)), ..more("ai_tokens", 40, "late") };
+        metered.portal.report(&metered.tenant.id, vec![late]).await;
+        metered.flush().await;
+        metered.pass(2 * HOUR).await;
+        let first = 5_040;
+        assert_eq!(metered.billed().await, (first, metered.tariff.cost(first).unwrap().minor));
+        // Each of the two periods is right, on both sides.
+        let (portal, stripe) = (&metered.portal, &metered.portal.app.stripe);
+        assert_eq!(work::compare(&portal.db, stripe, portal.clock.now()).await.unwrap(), 2);
+        for side in ["ours", "theirs"] {
+            let mut tx = portal.db.read().await.unwrap();
+            let sql = format!("select {side} from usage_comparisons order by period_start");
+            assert_eq!(tx.query_built(sql).all::<(i64,)>().await.unwrap(), [(first,), (700,)], "{side}");
+        }
+    }
+
+    async fn the_last_period_of_a_subscription_that_was_cancelled_at_once_reaches_stripe_and_is_compared(metered: Metered) {
+        let portal = &metered.portal;
+        metered.use_tokens(2_000, "sent".into()).await;
+        metered.flush().await;
+        metered.use_tokens(300, "unsent".into()).await;
+        metered.pass(HOUR).await;
+        let ended = portal.clock.now().as_second();
+        metered.stripe.delete(&format!("/v1/subscriptions/{}", metered.subscription)).await;
+        portal.run(&format!("update subscriptions set status = 'canceled', ended_at = {ended}")).await;
+        metered.pass(HOUR).await;
+        // After the end, of before it: by the plan of then.
+        let late = Report { occurred_at: Some(from_seconds(ended - 60)), ..more("ai_tokens", 50, "late") };
+        let answers = portal.report(&metered.tenant.id, vec![late, more("ai_tokens", 1, "free")]).await;
+        assert_eq!(answers[0].outcome, Outcome::Recorded);
+        assert_eq!(answers[1].outcome, Outcome::Refused(Refusal::NotInPlan));
+        metered.flush().await;
+        metered.pass(3 * HOUR).await;
+        let compare = async || work::compare(&portal.db, &portal.app.stripe, portal.clock.now()).await.unwrap();
+        assert_eq!(compare().await, 1);
+        assert_eq!(portal.count("select theirs from usage_comparisons where ours = theirs").await, 2_350);
+        portal
+            .run("update usage_outbox set sent = sent + 9, claimed = claimed + 9, quantity = quantity + 9 \
+                  where window_start = (select min(window_start) from usage_outbox)")
+            .await;
+        compare().await;
+        assert_eq!(portal.count("select ours - theirs from usage_comparisons").await, 9);
+    }
+
+    async fn what_is_used_in_a_trial_costs_what_stripe_bills_for_it_nothing(metered: Metered) {
+        let end = metered.portal.clock.now().as_second() + 5 * DAY;
+        metered.stripe.post(&format!("/v1/subscriptions/{}", metered.subscription), &format!("trial_end={end}&proration_behavior=none")).await;
+        metered.renew().await;
+        for day in 0..4 {
+            metered.use_tokens(60_000, format!("{day}")).await;
+            metered.flush().await;
+            metered.pass(DAY).await;
+        }
+        let (used, cost, expected) = metered.tokens().await;
+        assert_eq!((used, cost), (240_000, 0));
+        assert!(expected.is_none_or(|expected| expected == 0), "{expected:?}");
+        metered.pass(3 * DAY).await;
+        assert_eq!(metered.billed().await, (0, cost));
+        // And as soon as it is over, what is used has its price.
+        metered.renew().await;
+        metered.use_tokens(60_000, "paid".into()).await;
+        assert_eq!(metered.tokens().await.1, metered.tariff.cost(60_000).unwrap().minor);
+    }
+
+    async fn the_months_of_a_year_are_priced_as_they_are_billed_together(metered: Metered) {
+        let portal = &metered.portal;
+        let now = portal.clock.now().as_second();
+        let start = now - 65 * DAY;
+        portal
+            .run(&format!("update subscriptions set started_at = {start}, current_period_start = {start}, current_period_end = {}", start + 365 * DAY))
+            .await;
+        let mut costs = 0;
+        let mut sum = 0;
+        // Three months, each with use; what they cost one by one is what their sum costs.
+        for (days, quantity) in [(40, 900), (20, 30_000), (0, 45_000)] {
+            let then = from_seconds(now - days * DAY);
+            portal.clock.travel_to(then);
+            metered.use_tokens(quantity, format!("{days}")).await;
+            let (used, cost, _) = metered.tokens().await;
+            assert_eq!(used, quantity, "a month begins at zero");
+            (sum, costs) = (sum + quantity, costs + cost);
+            assert_eq!(costs, metered.tariff.cost(sum).unwrap().minor);
+        }
+        let mut tx = portal.db.read().await.unwrap();
+        let (tenant, catalog, now) = (&metered.tenant.id, &portal.app.catalog, portal.clock.now());
+        let page = store::periods(&mut tx, tenant, catalog, "ai_tokens", now, now).await.unwrap().unwrap();
+        let summary = store::summary(&mut tx, tenant, catalog, now).await.unwrap().unwrap();
+        let cost = |summary: &Summary| summary.metric("ai_tokens").unwrap().overage_cost;
+        assert_eq!(cost(&page.summary), cost(&summary));
     }
 }
 

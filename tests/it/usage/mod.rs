@@ -1,8 +1,13 @@
 //! What tenants use: the gate, what is read of it, its pages, and the way out to Stripe's meters.
 
+mod comparisons;
 mod gate;
+mod interleaving;
+mod late;
 mod meters;
 mod pages;
+mod reports;
+mod thresholds;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +18,8 @@ use billing_portal::usage::{Answer, Event, Report, store};
 
 use crate::support::portal::Portal;
 
+/// An hour, in seconds.
+const HOUR: i64 = 3_600;
 /// A day, in seconds.
 const DAY: i64 = 86_400;
 

@@ -1,6 +1,7 @@
 //! The pages of usage, over real rows.
 
 use billing_portal::auth::Role;
+use billing_portal::catalog::product::Limit;
 use billing_portal::tenants::Tenant;
 use billing_portal::usage::{Report, store};
 use http::StatusCode;
@@ -103,7 +104,7 @@ both_databases! {
         // A gauge keeps its level on days without news.
         let page = browser.get("/usage/users").await.expect(StatusCode::OK);
         assert_eq!(page.body.matches("<rect class=\"used\"").count(), 7);
-        page.shows(&["the highest level was 5", "Level"]);
+        page.shows(&["the highest level was 5", "Level", "there is nothing to forecast"]);
         // The period before is there, and is another's business.
         let before = portal.clock.now().as_second() - 11 * DAY;
         browser.get(&format!("/usage/messages?period={before}")).await.expect(StatusCode::OK).shows(&["Back to the current period"]);
@@ -111,6 +112,50 @@ both_databases! {
             browser.get(lost).await.expect(StatusCode::NOT_FOUND);
         }
         assert!(browser.get("/usage/messages?period=x").await.status.is_client_error());
+    }
+
+    async fn what_is_unlimited_and_what_costs_in_steps_is_said(portal: Portal) {
+        let norte = portal.tenant("Norte").await;
+        portal.subscribe(&norte, 20, &[("messages", Limit::UNLIMITED), ("users", Limit::UNLIMITED)]).await;
+        portal.token_price(&norte).await;
+        let tiers = r#"[{"up_to":1000,"unit_amount":0},{"up_to":50000,"unit_amount_decimal":"0.0125"},{"up_to":null,"unit_amount_decimal":"0.0071","flat_amount":200}]"#;
+        portal
+            .run(&format!("update prices set unit_amount_decimal = null, tiers_mode = 'graduated', tiers = '{tiers}' where id = 'price_tokens'"))
+            .await;
+        portal.report(&norte.id, vec![more("messages", 12_345, "m"), level("users", 7, "u"), more("ai_tokens", 9_000, "t")]).await;
+        let mut browser = portal.signed_in(&portal.user("Ana", &[(&norte, Role::Owner)]).await).await;
+        let page = browser.get("/usage").await.expect(StatusCode::OK).shows(&[
+            "12,345</strong> <span class=\"muted\">Unlimited",
+            "7</strong> <span class=\"muted\">Unlimited",
+            "9,000</strong> <span class=\"muted\">billed after use",
+            "Price</dt><dd>In steps",
+            "<li>1 to 1,000: €0.00 each</li>",
+            "<li>1,001 to 50,000: €0.000125 each</li>",
+            "<li>From 50,001: €0.000071 each and €2.00 once</li>",
+            "Cost so far</dt><dd>€1.00",
+        ]);
+        // What has no end is not measured against one.
+        assert!(!page.body.contains("<meter"), "{}", page.body);
+        browser.get("/usage/messages").await.expect(StatusCode::OK).shows(&["12,345</strong> <span class=\"muted\">Unlimited"]);
+        let spanish = portal.signed_in(&portal.user("Eva", &[(&norte, Role::Owner)]).await).await.speaking("es").get("/usage").await;
+        spanish.shows(&["Ilimitado", "Por tramos"]);
+    }
+
+    async fn a_level_that_was_told_long_ago_is_drawn_as_it_stands(portal: Portal) {
+        let norte = portal.tenant("Norte").await;
+        portal.clock.travel_to(portal.at(-90 * DAY).unwrap());
+        portal.subscribe(&norte, 0, &[("users", hard(9))]).await;
+        portal.report(&norte.id, vec![level("users", 4, "u")]).await;
+        portal.clock.pass(90 * DAY);
+        let mut browser = portal.signed_in(&portal.user("Ana", &[(&norte, Role::Owner)]).await).await;
+        let page = browser.get("/usage/users").await.expect(StatusCode::OK).shows(&["4</strong>", "the highest level was 4"]);
+        assert!(!page.body.contains("Nothing was used in this period"), "{}", page.body);
+        assert!(page.body.matches("<rect class=\"used\"").count() > 0);
+        // So was it in the period before, and before it was told there was nothing.
+        let before = portal.clock.now().as_second() - 40 * DAY;
+        browser.get(&format!("/usage/users?period={before}")).await.shows(&["the highest level was 4"]);
+        let first = portal.clock.now().as_second() - 95 * DAY;
+        browser.get(&format!("/usage/users?period={first}")).await.shows(&["Nothing was used in this period"]);
     }
 
     async fn without_use_and_without_a_plan_the_page_says_what_to_do(portal: Portal) {

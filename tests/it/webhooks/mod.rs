@@ -31,7 +31,7 @@ async fn deliver_bytes(portal: &Portal, body: &[u8]) -> StatusCode {
 }
 
 /// Posts an event that is signed now; it is acknowledged.
-async fn deliver(portal: &Portal, event: &Value) {
+pub(crate) async fn deliver(portal: &Portal, event: &Value) {
     assert_eq!(deliver_bytes(portal, event.to_string().as_bytes()).await, StatusCode::OK);
 }
 
