@@ -117,8 +117,9 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Result<(), Failure> {
     let sandbox =
         Sandbox::start(config).await.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
     super::say(format_args!(
-        "The Stripe sandbox listens on {}. Use any key that starts with sk_test_. It keeps nothing when it stops.",
-        sandbox.url()
+        "The Stripe sandbox listens on {url}. Use any key that starts with sk_test_. It keeps nothing when it stops.\n\
+         For a portal beside it: STRIPE_API_BASE={url} STRIPE_REDIRECT_ORIGINS={url}",
+        url = sandbox.url()
     ));
     stop_signal().await;
     sandbox.stop().await;

@@ -6,7 +6,7 @@ use url::Url;
 use super::run::{open, stripe};
 use super::{Failure, Format, say};
 use crate::catalog::install;
-use crate::catalog::setup::{Outcome, Report};
+use crate::catalog::setup::{Item, Outcome, Report};
 use crate::clock::Clock;
 use crate::config::{CatalogArgs, DatabaseArgs, StripeArgs};
 use crate::stripe::API_BASE;
@@ -79,6 +79,12 @@ pub(super) async fn run(args: SetupArgs) -> Result<(), Failure> {
                 .to_owned(),
         );
     }
+    let base = &args.stripe.stripe_api_base;
+    if base.as_str().trim_end_matches('/') != API_BASE {
+        report.notes.push(format!(
+            "Payments are made on pages of {base}: `serve` sends browsers there where STRIPE_REDIRECT_ORIGINS names it."
+        ));
+    }
     print(&report, args.format)
 }
 
@@ -89,6 +95,8 @@ fn print(report: &Report, format: Format) -> Result<(), Failure> {
         say(serde_json::to_string_pretty(&report)?);
         return Ok(());
     }
+    let wide = |of: fn(&Item) -> &str| report.items.iter().map(|item| of(item).len()).max().unwrap_or(0);
+    let (names, ids) = (wide(|item| &item.name), wide(|item| &item.id));
     for item in &report.items {
         let outcome = match item.outcome {
             Outcome::Created => "created",
@@ -97,7 +105,7 @@ fn print(report: &Report, format: Format) -> Result<(), Failure> {
             Outcome::Differs => "differs: left as it is (--update puts it back)",
             Outcome::Missing => "missing",
         };
-        say(format_args!("{:<22} {:<24} {:<34} {outcome}", item.object, item.name, item.id));
+        say(format_args!("{:<22} {:<names$} {:<ids$} {outcome}", item.object, item.name, item.id));
     }
     if report.changed_nothing() {
         say("\nEverything was there: nothing was changed.");

@@ -64,6 +64,8 @@ impl Doctor {
         }
         report.checks.push(house::address(&self.web.public_url, live));
         if let Some(config) = &config {
+            let allowed = &config.site.redirect_origins;
+            report.checks.extend(house::redirects(&self.stripe.stripe_api_base, allowed));
             report.checks.push(house::tokens(config.host_tokens.is_some()));
             report.checks.extend(house::post(&config.mail, config.site.support_email.as_deref()).await);
         }

@@ -12,6 +12,7 @@ use crate::db::{Db, Result};
 use crate::i18n::Language;
 use crate::mail;
 use crate::metrics;
+use crate::stripe::API_BASE;
 
 /// How long the mail server has to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -173,6 +174,23 @@ pub fn address(public_url: &Url, live: bool) -> Check {
     let says = format!("browsers see {public_url}, which is not encrypted");
     let fix = "Put a proxy that speaks https before the portal, and name its address in PUBLIC_URL.";
     if live { Check::failure(NAME, says, fix) } else { Check::notice(NAME, says, fix) }
+}
+
+/// Whether pages may send the browser to those of a server in Stripe's place; nothing to say where it is Stripe itself.
+pub fn redirects(api_base: &Url, allowed: &[Url]) -> Option<Check> {
+    const NAME: &str = "redirect_origins";
+    let origin = api_base.origin();
+    if api_base.as_str().trim_end_matches('/') == API_BASE {
+        return None;
+    }
+    let named = origin.ascii_serialization();
+    if allowed.iter().any(|url| url.origin() == origin) {
+        return Some(Check::good(NAME, format!("pages may send the browser to those of {named}")));
+    }
+    let says = format!(
+        "pages may not send the browser to {named}, where payments would be made: nobody can subscribe"
+    );
+    Some(Check::failure(NAME, says, format!("Set STRIPE_REDIRECT_ORIGINS={named}.")))
 }
 
 /// Who may use the API. Settings that contradict each other have failed before this.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Error, Means, Step, advance, save};
+use crate::alarm;
 use crate::audit::{self, Actor, Entry};
 use crate::db::Tx;
 use crate::reconcile::store::{self, FindingRow, Run};
@@ -109,8 +110,9 @@ pub async fn one(
         sync::store::remove_unknown(&mut tx, &row.object, &row.object_id).await?;
     }
     settle(&mut tx, means, row, actor, Some(address)).await?;
-    // An alarm speaks of the latest run alone.
-    if store::latest_done(&mut tx, i64::MIN).await?.is_some_and(|latest| latest.id == row.run_id) {
+    // Where an alarm is on, it speaks of the latest run alone: the repair may have ended it.
+    let is_on = alarm::store::kinds(&mut tx).await?.contains(&alarm::Kind::Findings);
+    if is_on && store::latest_done(&mut tx, i64::MIN).await?.is_some_and(|latest| latest.id == row.run_id) {
         super::checks::settle_findings(&mut tx, means, &row.run_id, None).await?;
     }
     tx.commit().await?;

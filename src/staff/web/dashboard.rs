@@ -186,6 +186,11 @@ fn mirrored_bars(page: &Page, book: &Book, pairs: &[(i64, i64)], legend: [&'stat
 }
 
 impl Drawing {
+    /// Whether there is nothing to draw: its words say so.
+    fn is_empty(&self) -> bool {
+        self.bars.iter().all(Vec::is_empty)
+    }
+
     /// With its place, its name and its words.
     fn named(self, page: &Page, book: &Book, [id, title]: [&str; 2], summary: String) -> Self {
         let code = book.currency.code().to_ascii_uppercase();

@@ -273,6 +273,8 @@ async fn the_command_looks_at_everything_whatever_fails() {
         "sk_test_portal",
         "--public-url",
         &public,
+        "--stripe-redirect-origins",
+        &base,
     ];
     let report = Line::parse_from(line).doctor.examine(clock).await;
     assert!(report.is_sound(), "{}", report.text());
@@ -303,6 +305,7 @@ async fn the_command_looks_at_everything_whatever_fails() {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_billing-portal"));
         command.env_clear().arg("doctor").args(arguments);
         command.args(["--database-url", &url, "--stripe-api-base", &base, "--public-url", &public]);
+        command.args(["--stripe-redirect-origins", &base]);
         async move { tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap() }
     };
     let sound = program(&["--stripe-secret-key", "sk_test_portal", "--format", "json"]).await;
@@ -329,6 +332,19 @@ fn who_may_use_the_api_is_said_either_way() {
     let says = [true, false].map(|are_taken| house::tokens(are_taken));
     assert!(says.iter().all(|check| check.verdict == Good));
     assert!(says[0].says.contains("tokens") && says[1].says.contains("API keys alone"), "{says:?}");
+}
+
+#[test]
+fn a_server_in_stripes_place_has_to_be_named_before_browsers_are_sent_there() {
+    let url = |words: &str| words.parse::<url::Url>().unwrap();
+    let judged = |base: &str, allowed: &str| house::redirects(&url(base), &[url(allowed)]);
+    let stripe = "https://checkout.stripe.com";
+    assert_eq!(judged("https://api.stripe.com", stripe), None);
+    let here = judged("http://127.0.0.1:12111/", stripe).unwrap();
+    assert!(here.fix.as_deref().unwrap().contains("STRIPE_REDIRECT_ORIGINS=http://127.0.0.1:12111"), "{here:?}");
+    let verdict = |base: &str, allowed: &str| judged(base, allowed).unwrap().verdict;
+    assert_eq!(verdict("http://127.0.0.1:12111/", "http://127.0.0.1:12111"), Good);
+    assert_eq!(verdict("http://127.0.0.1:12111/", "http://127.0.0.1:12112"), Failure);
 }
 
 #[tokio::test]

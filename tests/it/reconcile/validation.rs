@@ -56,7 +56,7 @@ both_databases! {
         let report = world.validate().await;
         let (state, figure) = verdict(&report, Check::Revenue);
         assert_eq!((state, figure), (Verdict::Fail, Some(334_482)), "10001 of 29900, rounded up");
-        let told = "select count(*) from mails where kind = 'alarm'";
+        let told = "select count(*) from mails where kind = 'alarm' and data like '%\"kind\":\"revenue\"%'";
         assert_eq!(world.portal.count(told).await, 1);
         world.validate().await;
         assert_eq!(world.portal.count(told).await, 1, "once");
@@ -65,6 +65,30 @@ both_databases! {
         world.portal.run("update invoices set amount_paid = amount_paid - 10001").await;
         world.validate().await;
         assert_eq!(world.portal.count(told).await, 2, "again, after it was well in between");
+    }
+
+    async fn critical_findings_are_an_alarm_until_they_are_put_right(world: World) {
+        let mut browser = staff(&world).await;
+        world.subscriber("Norte", "enterprise").await;
+        world.portal.run("update invoices set amount_paid = amount_paid - 1").await;
+        world.validate().await;
+        let on = "select count(*) from alarms where kind = 'findings'";
+        assert_eq!(world.portal.count(on).await, 1);
+        assert_eq!(world.portal.count("select count(*) from alarms").await, 1, "a cent is no discrepancy that cannot wait");
+        let mailed = "select count(*) from mails m join users u on u.id = m.user_id where m.kind = 'alarm' and u.staff";
+        assert_eq!(world.portal.count(mailed).await, 1);
+        world.portal.app.config.site.board.look(&world.portal.db).await.unwrap();
+        browser.get("/staff").await.shows(&["found something critical that is still open"]);
+        let rows = billing_portal::doctor::house::rows(&world.portal.db, false).await;
+        assert!(rows.iter().any(|check| check.name == "alarm" && check.says.contains("1 critical findings")), "{rows:?}");
+
+        let finding = world.text("select id from reconciliation_findings where severity = 'critical'").await;
+        let path = format!("/staff/reconciliation/findings/{finding}");
+        browser.get(&path).await;
+        browser.post(&path, &[]).await.expect(StatusCode::SEE_OTHER);
+        assert_eq!(world.portal.count(on).await, 0);
+        let told = "select count(*) from audit_entries where object_id = 'findings' and action in ('alarm.raised', 'alarm.cleared')";
+        assert_eq!(world.portal.count(told).await, 2);
     }
 
     async fn a_charge_that_was_made_twice_is_found_and_two_invoices_are_not(world: World) {
