@@ -311,8 +311,8 @@ both_databases! {
         let one = world.subscriber("Norte", "professional").await;
         let report = Report { metric: "ai_tokens".into(), quantity: Some(500), idempotency_key: "one".into(), ..Report::default() };
         world.portal.report(&one.tenant.id, vec![report]).await;
-        for _ in 0..3 {
-            world.go_by(61).await;
+        for _ in 0..4 {
+            world.go_by(3_600).await;
         }
         assert_eq!(world.portal.count("select sent from usage_outbox").await, 500);
         assert_eq!(world.compare(false).await, [""; 0]);

@@ -113,8 +113,8 @@ async fn bring_about(world: &World, kind: Kind, one: &Subscriber) -> (&'static s
                 ..Report::default()
             };
             world.portal.report(&one.tenant.id, vec![report]).await;
-            for _ in 0..3 {
-                world.go_by(61).await;
+            for _ in 0..4 {
+                world.go_by(3_600).await;
             }
             let counted =
                 world.last("POST", "/v1/billing/meter_events")["identifier"].as_str().unwrap().to_owned();

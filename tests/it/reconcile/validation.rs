@@ -135,7 +135,7 @@ both_databases! {
         world.portal.clock.pass(3_601);
         let report = checks::make(&world.means(), None, None).await.unwrap();
         assert_eq!(verdict(&report, Check::Webhooks).0, Verdict::Fail, "carried out, and never delivered");
-        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert'").await, 1, "more than one in a hundred");
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm' and data like '%webhooks%'").await, 1, "more than one in a hundred");
     }
 
     async fn what_happened_before_the_portal_was_there_was_nobodys_to_deliver(world: World) {
@@ -160,7 +160,7 @@ both_databases! {
         world.switch("quiet", json!({ "on": false })).await;
         let report = world.validate().await;
         assert_eq!(verdict(&report, Check::Revenue), (Verdict::Fail, Some(1_000_000)), "all of what was paid");
-        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alert'").await, 1);
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm' and data like '%revenue%'").await, 1);
         world.compare(true).await;
         assert_eq!(verdict(&world.validate().await, Check::Revenue), (Verdict::Pass, Some(0)));
     }
