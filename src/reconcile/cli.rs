@@ -176,3 +176,33 @@ pub async fn through(means: &Means, repairs: bool, mut tell: impl FnMut(&Run)) -
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::Progress;
+    use crate::reconcile::store::Cursor;
+
+    #[test]
+    fn progress_says_of_how_many_and_how_fast() {
+        let mut run = Run {
+            id: "rec_1".to_owned(),
+            repairs: false,
+            actor: Actor::Command,
+            state: RunState::Running,
+            stage: Stage::Customers,
+            cursor: Cursor::default(),
+            progress: Progress { customers: 12_345, total: Some(98_765), ..Progress::default() },
+            attempts: 0,
+            error: None,
+            started_at: 1_000,
+            finished_at: None,
+        };
+        assert_eq!(progress(&run), "customers: 12000 of about 98765 customers listed");
+        assert_eq!(pace(&run, 1_010), "; 10 s, 1234 customers a second");
+        (run.stage, run.progress.rows) = (Stage::Absent, 7);
+        assert_eq!(progress(&run), "absent: 7 of about 98765 rows of customers held against the list");
+        run.progress.seconds = Some(5);
+        assert_eq!(pace(&run, 9_999), "; 5 s, 2469 customers a second", "repairs do not count");
+    }
+}

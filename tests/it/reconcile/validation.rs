@@ -127,7 +127,7 @@ both_databases! {
         world.switch("deliveries/drop", json!({})).await;
         world.switch("deliveries/release", json!({})).await;
         let tools = billing_portal::worker::Tools::from(&world.portal.app);
-        assert_eq!(billing_portal::webhooks::work::recover(&tools, "me", 600).await.unwrap(), 1);
+        assert!(billing_portal::webhooks::work::recover(&tools, "me", 600).await.unwrap() > Some(0));
         world.settle().await;
         assert_eq!(world.portal.count("select count(*) from webhook_events where origin = 'list' and state = 'done'").await, 1);
         let fresh = checks::make(&world.means(), None, None).await.unwrap();
