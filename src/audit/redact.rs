@@ -120,12 +120,12 @@ fn find(text: &str) -> Vec<(usize, usize)> {
 
 /// The longest number that begins with the first of these groups and is made of whole ones.
 fn longest(bytes: &[u8], groups: &[(usize, usize)]) -> Option<(usize, usize)> {
-    let (start, mut reached) = *groups.first()?;
+    let (start, _) = *groups.first()?;
     if !matches!(bytes[start], b'2'..=b'6') || !begins_a_word(bytes, start) {
         return None;
     }
     let mut digits: Vec<u8> = Vec::with_capacity(LONGEST);
-    let (mut dots, mut longest) = (false, None);
+    let (mut dots, mut longest, mut reached) = (false, None, start);
     for (at, (from, to)) in groups.iter().enumerate() {
         let between = &bytes[reached..*from];
         if (at > 0 && !is_separator(between)) || digits.len() + to - from > LONGEST {
