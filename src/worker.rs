@@ -245,6 +245,9 @@ async fn compare(tools: Tools, mut halted: watch::Receiver<bool>) {
         if let Err(error) = reconcile::work::nightly(&means).await {
             tracing::warn!(%error, "cannot tell whether it is night; looking again later");
         }
+        if let Err(error) = audit::work::keep_redacted(&tools.db, tools.clock.wall().as_second()).await {
+            tracing::warn!(%error, "cannot keep how many lines of the log were changed; trying again later");
+        }
         let support = tools.app.config.site.support_email.as_deref();
         if let Err(error) = reconcile::work::checks::pending(&means, support).await {
             tracing::warn!(%error, "the validation report is made later");

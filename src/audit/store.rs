@@ -285,3 +285,33 @@ pub async fn coverage(tx: &mut Tx) -> Result<Vec<Coverage>> {
     .all()
     .await
 }
+
+/// Adds to the lines of the log from which a process took something out on a day (days since 1970-01-01).
+///
+/// # Errors
+/// See [`record`].
+pub async fn add_redacted(tx: &mut Tx, day: i64, process: &str, lines: i64) -> Result<()> {
+    tx.query(sql!(
+        "insert into redacted_lines (day, process, lines) values ($1, $2, $3)"
+        " on conflict (day, process) do update set lines = redacted_lines.lines + excluded.lines"
+    ))
+    .bind(day)
+    .bind(process)
+    .bind(lines)
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Lines of the log from which any process took something out, from a day on.
+///
+/// # Errors
+/// See [`record`].
+pub async fn redacted_since(tx: &mut Tx, day: i64) -> Result<i64> {
+    let (lines,): (i64,) = tx
+        .query(sql!("select cast(coalesce(sum(lines), 0) as bigint) from redacted_lines where day >= $1"))
+        .bind(day)
+        .one()
+        .await?;
+    Ok(lines)
+}

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, DatabaseArgs, Missing, StripeArgs};
 use crate::db::Db;
 use crate::stripe::{Stripe, StripeConfig};
-use crate::{reconcile, sync};
+use crate::{audit, reconcile, sync};
 
 pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
@@ -22,10 +22,12 @@ pub(super) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Reconcile(args) => {
             let means = reconcile::work::Means {
                 db: open(&args.database).await?,
-                stripe: stripe(&args.stripe)?,
+                stripe: stripe_at(&args.stripe, |allowed| args.wish.rate(allowed))?,
                 clock: Clock::system(),
             };
-            return args.wish.run(&means).await;
+            let code = args.wish.run(&means).await;
+            keep_redacted(&means.db).await;
+            return code;
         }
         Command::Migrate(args) => {
             open(&args).await?;
@@ -76,14 +78,25 @@ async fn event(args: EventArgs) -> Result<(), Failure> {
     let db = open(&args.database).await?;
     // The key is asked for where Stripe is.
     let stripe = if args.command.asks_stripe() { Some(stripe(&args.stripe)?) } else { None };
-    Ok(args.command.run(&db, &Clock::system(), stripe.as_ref()).await?)
+    let done = args.command.run(&db, &Clock::system(), stripe.as_ref()).await;
+    keep_redacted(&db).await;
+    Ok(done?)
 }
 
 async fn sync(args: SyncArgs) -> Result<(), Failure> {
     let db = open(&args.database).await?;
     let stripe = stripe(&args.stripe)?;
-    say(sync::command(&db, &stripe, &Clock::system(), args.customer.as_deref()).await?);
+    let done = sync::command(&db, &stripe, &Clock::system(), args.customer.as_deref()).await;
+    keep_redacted(&db).await;
+    say(done?);
     Ok(())
+}
+
+/// Keeps how many lines of a command's log were changed: the check of card data reads it.
+async fn keep_redacted(db: &Db) {
+    if let Err(error) = audit::work::keep_redacted(db, Clock::system().wall().as_second()).await {
+        tracing::warn!(%error, "cannot keep how many lines of the log were changed");
+    }
 }
 
 /// Opens the database and brings it up to date.
@@ -95,6 +108,13 @@ pub(super) async fn open(args: &DatabaseArgs) -> Result<Db, Failure> {
 
 /// The way to Stripe.
 pub(super) fn stripe(args: &StripeArgs) -> Result<Stripe, Failure> {
+    stripe_at(args, |allowed| allowed)
+}
+
+/// The way to Stripe at another rate than what is allowed, in calls a second.
+fn stripe_at(args: &StripeArgs, rate: impl Fn(u32) -> u32) -> Result<Stripe, Failure> {
     let (secret_key, api_base) = args.resolve()?;
-    Ok(Stripe::new(StripeConfig::new(secret_key, Some(api_base))?)?)
+    let mut config = StripeConfig::new(secret_key, Some(api_base))?;
+    config.rate = rate(config.rate);
+    Ok(Stripe::new(config)?)
 }

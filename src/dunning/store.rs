@@ -188,6 +188,19 @@ pub async fn open_of(tx: &mut Tx, tenant: &str) -> Result<Option<Case>> {
     .await
 }
 
+/// The open cases of a subscription.
+///
+/// # Errors
+/// See [`on_invoice`].
+pub async fn open_of_subscription(tx: &mut Tx, subscription: &str) -> Result<Vec<Case>> {
+    tx.query(sql!(
+        "select " columns!() " from dunning_cases where subscription_id = $1 and state = 'open' order by opened_at, invoice_id"
+    ))
+    .bind(subscription)
+    .all()
+    .await
+}
+
 /// The cases of a tenant, those that are open first, then the newest.
 ///
 /// # Errors

@@ -63,8 +63,9 @@ pub fn price(here: &PriceRow, stripe: &PriceRow) -> Vec<Change> {
         recurring_interval interval_count usage_type meter_id tax_behavior tiers_mode tiers currency_options)
 }
 
-/// Everything that is off with a customer of ours. `livemode` is that of our key.
-pub fn examine(whole: &Whole, here: &Rows, livemode: bool) -> Vec<Finding> {
+/// Everything that is off with a customer of ours. `livemode` is that of our key; `with_method` says whether the payment method is
+/// compared too, and is false while it is about to be asked for.
+pub fn examine(whole: &Whole, here: &Rows, livemode: bool, with_method: bool) -> Vec<Finding> {
     let Some(row) = &here.customer else { return Vec::new() };
     let tenant = row.tenant_id.as_str();
     let there = whole.rows(tenant, here);
@@ -78,7 +79,8 @@ pub fn examine(whole: &Whole, here: &Rows, livemode: bool) -> Vec<Finding> {
         all.push(found);
     }
     if !gone {
-        all.extend(of_customer(whole, row, there.customer.as_ref(), livemode));
+        let method = whole.payment_method().filter(|_| with_method);
+        all.extend(of_customer(whole, row, there.customer.as_ref(), livemode, method));
         all.extend(two_live(whole.subscriptions()));
     }
     all.extend(of_subscriptions(&here.subscriptions, &there.subscriptions, gone));
@@ -100,6 +102,7 @@ fn of_customer(
     here: &CustomerRow,
     there: Option<&CustomerRow>,
     livemode: bool,
+    method: Option<Option<&str>>,
 ) -> Vec<Finding> {
     let mut all = Vec::new();
     let (id, object) = (here.id.as_str(), "customer");
@@ -116,6 +119,12 @@ fn of_customer(
     }
     let mut changes = there.map(|there| customer(here, there)).unwrap_or_default();
     changes.retain(|change| change.field != "livemode");
+    if let Some(method) = method.filter(|method| *method != here.payment_method.as_deref()) {
+        let read = |text: Option<&str>| -> Value {
+            text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        };
+        changes.push(Change::new("payment_method", read(here.payment_method.as_deref()), read(method)));
+    }
     if !changes.is_empty() {
         let mut found = Finding::new(Kind::StaleRow, Severity::Major, object, id, Repair::Refetch);
         found.changes = changes;

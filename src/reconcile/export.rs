@@ -53,7 +53,9 @@ pub fn left(counts: &[Counts]) -> i64 {
 /// A run in facts.
 pub fn facts(run: &Run, counts: &[Counts]) -> Value {
     let time = |at: i64| from_seconds(at).to_string();
+    let seconds = run.progress.seconds;
     json!({
+        "seconds": seconds, "customers_per_second": seconds.map(|so_far| run.progress.customers_per_second(so_far)),
         "id": run.id, "state": run.state, "stage": run.stage, "repairs": run.repairs, "error": run.error,
         "started_at": time(run.started_at), "finished_at": run.finished_at.map(time), "looked_at": run.progress,
         "open": sum(counts, State::Open), "repaired": sum(counts, State::Repaired),
@@ -123,13 +125,15 @@ fn head(run: &Run, counts: &[Counts], form: Form) -> String {
             let progress = &run.progress;
             format!(
                 "Looked at {} customers, {} subscriptions, {} invoices and {} charges of Stripe's, at {} rows of customers\n\
-                 and at {} comparisons of usage. Open: {}. Put right: {}.\n",
+                 and at {} comparisons of usage, in {} s: {} customers a second. Open: {}. Put right: {}.\n",
                 progress.customers,
                 progress.subscriptions,
                 progress.invoices,
                 progress.charges,
                 progress.rows,
                 progress.usage,
+                progress.seconds.unwrap_or(0),
+                progress.customers_per_second(0),
                 sum(counts, State::Open),
                 sum(counts, State::Repaired)
             )

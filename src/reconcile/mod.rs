@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::money::{Currency, Money};
+use crate::stripe::snapshot::SubscriptionStatus;
 
 /// Seconds of the world's time between the two looks that a difference must survive.
 pub const GRACE: i64 = 15;
@@ -182,11 +183,6 @@ impl Repair {
         matches!(self, Self::Refetch | Self::Attach | Self::Catalogue)
     }
 
-    /// Whether a person may ask for it on the finding's page.
-    pub const fn is_offered(self) -> bool {
-        !matches!(self, Self::ByHand)
-    }
-
     /// The key of the sentence that says what it does.
     pub const fn about(self) -> &'static str {
         match self {
@@ -198,6 +194,31 @@ impl Repair {
             Self::Remove => "reconcile-about-remove",
             Self::ByHand => "reconcile-about-by-hand",
         }
+    }
+}
+
+/// What the page of a finding asks a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Whether to do it.
+    Confirm,
+    /// Which of several subscriptions stays.
+    Subscription,
+    /// Which tenant a customer belongs to.
+    Tenant,
+    /// Whether Stripe is told of the use that it has not counted.
+    Missing,
+}
+
+/// What a person is asked about a finding of this kind; none, where the portal can do nothing. `is_short` says whether Stripe has
+/// counted less than it was told of.
+pub const fn offer(kind: Kind, repair: Repair, is_short: bool) -> Option<Offer> {
+    match (kind, repair) {
+        (_, Repair::KeepOne) => Some(Offer::Subscription),
+        (Kind::NoTenant, Repair::ByHand) => Some(Offer::Tenant),
+        (Kind::UsageDiffers, Repair::ByHand) if is_short => Some(Offer::Missing),
+        (_, Repair::ByHand) => None,
+        _ => Some(Offer::Confirm),
     }
 }
 
@@ -288,6 +309,17 @@ pub struct Progress {
     pub strangers: i64,
     /// What Stripe says our tenants have paid, in minor units by currency.
     pub paid: BTreeMap<Currency, i64>,
+    /// Customers that there were here when the run began: about as many are to be expected in Stripe's list.
+    pub total: Option<i64>,
+    /// Seconds that the comparison took, repairs not counted; none until it is through.
+    pub seconds: Option<i64>,
+}
+
+impl Progress {
+    /// Customers compared in a second, whole ones. `so_far` are the seconds that a comparison has taken that is not through.
+    pub fn customers_per_second(&self, so_far: i64) -> i64 {
+        self.customers / self.seconds.unwrap_or(so_far).max(1)
+    }
 }
 
 /// A field in which both sides differ.
@@ -362,6 +394,17 @@ pub fn fingerprint(kind: Kind, object_id: &str, changes: &[Change]) -> String {
         _ => serde_json::json!(changes).to_string(),
     };
     format!("{}:{object_id}:{what}", kind.as_str())
+}
+
+/// How well a subscription serves who pays for it, by its status: of two, the lower number is the one to keep. None: it serves nobody,
+/// and must not be kept in place of one that does.
+pub const fn serves(status: &SubscriptionStatus) -> Option<u8> {
+    match status {
+        SubscriptionStatus::Active => Some(0),
+        SubscriptionStatus::Trialing => Some(1),
+        SubscriptionStatus::PastDue => Some(2),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

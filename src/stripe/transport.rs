@@ -146,7 +146,7 @@ impl Outcomes {
 
 /// The way to Stripe. Cheap to clone; clones share connections, rate limit and counters.
 #[derive(Clone)]
-pub struct Stripe(Arc<Inner>);
+pub struct Stripe(Arc<Inner>, Option<Arc<RateLimit>>);
 
 struct Inner {
     config: StripeConfig,
@@ -203,7 +203,16 @@ impl Stripe {
             .pool_idle_timeout(Duration::from_secs(50))
             .build(tls.enable_http1().wrap_connector(http));
         let limit = RateLimit::per_second(config.rate);
-        Ok(Self(Arc::new(Inner { config, authorization, client, limit, outcomes: Outcomes::default() })))
+        Ok(Self(
+            Arc::new(Inner { config, authorization, client, limit, outcomes: Outcomes::default() }),
+            None,
+        ))
+    }
+
+    /// The same way for work that can wait: it gets half of the rate at most, so that the other half is left to people.
+    pub fn at_half_rate(&self) -> Self {
+        let limit = RateLimit::per_second(self.0.config.rate / 2);
+        Self(Arc::clone(&self.0), Some(Arc::new(limit)))
     }
 
     /// A key of our own, made of the secret key: the same in every process of the installation, another for each purpose.
@@ -262,6 +271,11 @@ impl Stripe {
         let mut tries = 0;
         let mut last = Error::RateLimited;
         loop {
+            if let Some(share) = &self.1
+                && !share.admit(budget).await
+            {
+                return Err(last);
+            }
             if !limit.admit(budget).await {
                 return Err(last);
             }

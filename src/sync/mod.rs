@@ -8,9 +8,10 @@ mod rows;
 pub mod store;
 pub mod work;
 
+pub(crate) use rows::payment_method;
 pub use rows::{ChargeRow, CustomerRow, InvoiceRow, PriceRow, ProductRow, Rows, SubscriptionRow, Tenant};
 pub use store::apply;
-pub use work::{Error, Whole, catalogue, command, refetch};
+pub use work::{Error, Whole, catalogue, command, forget, refetch};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

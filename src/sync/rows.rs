@@ -98,7 +98,7 @@ impl CustomerRow {
 }
 
 /// What is kept of a payment method: what Stripe shows of it, and no more.
-pub(super) fn payment_method(method: &PaymentMethod) -> String {
+pub(crate) fn payment_method(method: &PaymentMethod) -> String {
     let card = method.card.as_ref();
     json!({
         "id": method.id, "type": method.kind, "brand": card.map(|c| &c.brand), "last4": method.last4(),

@@ -2,7 +2,7 @@
 //!
 //! All calls are made before the write begins. A customer's rows are written under its lease.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -16,6 +16,7 @@ use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::db::{self, Db};
 use crate::id;
+use crate::money::Currency;
 use crate::stripe::calls::{catalog, customers, invoices, payments, schedules, subscriptions};
 use crate::stripe::snapshot::{Charge, Customer, Expandable, Invoice, Schedule, Subscription};
 use crate::stripe::{self, Budget, CustomerId, Fetched, InvoiceId, ScheduleId, Stripe, SubscriptionId};
@@ -191,6 +192,21 @@ impl Whole {
         &self.subscriptions
     }
 
+    /// How the next invoice is paid, as rows keep it; none of a customer that is gone, and within where there is no such method.
+    pub fn payment_method(&self) -> Option<Option<&str>> {
+        self.details.as_ref().map(|details| details.payment_method.as_deref())
+    }
+
+    /// What it has paid, minor units by currency.
+    pub fn paid(&self) -> BTreeMap<Currency, i64> {
+        let mut sums = BTreeMap::new();
+        for invoice in self.invoices.iter().filter(|invoice| invoice.amount_paid > 0) {
+            let sum: &mut i64 = sums.entry(invoice.currency).or_default();
+            *sum = sum.saturating_add(invoice.amount_paid);
+        }
+        sums
+    }
+
     /// The rows that [`save`](Self::save) would leave where `here` is what is kept: the same where nothing differs. What is
     /// asked for beside rows (the next invoice, the payment method) and how invoices were paid is taken over from `here`,
     /// as are the times up to which rows are known.
@@ -346,6 +362,29 @@ async fn refetch_under(
     store::finish(&mut tx, lease).await??;
     tx.commit().await?;
     Ok(())
+}
+
+/// Removes the row of an object of a customer's that Stripe has just said it knows nothing of, with what followed from it; whether
+/// there was one. See [`store::forget`].
+///
+/// # Errors
+/// See [`Error`].
+pub async fn forget(
+    db: &Db,
+    clock: &Clock,
+    customer: &CustomerId,
+    object: (&str, &str),
+    actor: &Actor,
+    budget: Budget,
+) -> Result<bool, Error> {
+    let lease = lease(db, clock, customer.as_str(), budget).await?;
+    let now = clock.now();
+    let seen = Seen { at: now.as_second(), now, actor: actor.clone() };
+    let mut tx = db.write().await?;
+    let removed = store::forget(&mut tx, object.0, object.1, &seen).await?;
+    store::finish(&mut tx, &lease).await??;
+    tx.commit().await?;
+    Ok(removed)
 }
 
 /// Takes the lease, waiting for whoever has it as long as the budget lasts.

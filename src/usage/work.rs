@@ -3,10 +3,12 @@
 
 mod compare;
 mod levels;
+mod missing;
 mod reports;
 mod retry;
 
 pub use compare::{Compared, Difference, compare, compare_metric, compare_page};
+pub use missing::{Missing, send_missing};
 pub(super) use retry::{Retried, Wish, retry};
 
 use jiff::Timestamp;

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::db::{Query, Result, Tx, sql};
+use crate::db::{Result, Tx, sql};
 use crate::id;
 use crate::money::Currency;
 use crate::reconcile::checks::Checked;
 
-/// Events since a time of the world, and those of them that were not carried out: given up, under whose id two payloads came, or
-/// waiting for an hour and longer. Those of customers that are nobody's of ours are no failure.
+/// Events since a time of the world, and those of them that failed: given up, under whose id two payloads came, waiting for an hour
+/// and longer, or never delivered, so that they had to be fetched from Stripe's list. Those of customers that are nobody's of ours
+/// are no failure, and neither is what happened before the portal first heard of anything.
 ///
 /// # Errors
 /// The database did not answer; so with all functions here.
 pub async fn webhooks(tx: &mut Tx, since: i64, wall: i64) -> Result<(i64, i64)> {
     tx.query(sql!(
         "select count(*), cast(coalesce(sum(case when state = 'parked' or conflict is not null"
-        " or (state = 'pending' and received_at < $2) then 1 else 0 end), 0) as bigint)"
+        " or (state = 'pending' and received_at < $2)"
+        " or (origin = 'list' and state <> 'not_needed' and received_at < $2"
+        " and created_at >= (select min(received_at) from webhook_events)) then 1 else 0 end), 0) as bigint)"
         " from webhook_events where received_at >= $1 and state <> 'waiting'"
     ))
     .bind(since)
@@ -60,28 +63,40 @@ pub async fn duplicates(tx: &mut Tx, since: i64) -> Result<Vec<(String, String)>
     .await
 }
 
-/// What the open findings of a run say: by how much what was paid differs, by currency, and how many subscriptions differ.
+/// What the open findings of a run say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// By how much what was paid differs, by currency: of invoices, and of customers that are missing as a whole.
+    pub money: BTreeMap<Currency, i64>,
+    /// How many subscriptions differ.
+    pub subscriptions: i64,
+    /// How many customers could not be compared.
+    pub unread: i64,
+}
+
+/// What the open findings of a run say.
 ///
 /// # Errors
 /// See [`webhooks`].
-pub async fn apart(tx: &mut Tx, run: &str) -> Result<(BTreeMap<Currency, i64>, i64)> {
+pub async fn apart(tx: &mut Tx, run: &str) -> Result<Apart> {
     let sums: Vec<(Currency, i64)> = tx
         .query(sql!(
             "select currency, cast(sum(amount) as bigint) from reconciliation_findings where run_id = $1 and state = 'open'"
-            " and object = 'invoice' and amount > 0 and currency is not null group by currency"
+            " and object in ('invoice', 'customer') and amount > 0 and currency is not null group by currency"
         ))
         .bind(run)
         .all()
         .await?;
-    let (subscriptions,): (i64,) = tx
+    let (subscriptions, unread): (i64, i64) = tx
         .query(sql!(
-            "select count(*) from reconciliation_findings where run_id = $1 and state = 'open'"
-            " and (object = 'subscription' or kind = 'two_live') and severity <> 'minor'"
+            "select cast(coalesce(sum(case when (object = 'subscription' or kind = 'two_live') and severity <> 'minor'"
+            " then 1 else 0 end), 0) as bigint), cast(coalesce(sum(case when kind = 'not_compared' then 1 else 0 end), 0)"
+            " as bigint) from reconciliation_findings where run_id = $1 and state = 'open'"
         ))
         .bind(run)
         .one()
         .await?;
-    Ok((sums.into_iter().collect(), subscriptions))
+    Ok(Apart { money: sums.into_iter().collect(), subscriptions, unread })
 }
 
 /// A page of events about refunds since a time of the world, those after an id: id and payload.
@@ -103,63 +118,6 @@ pub async fn refund_events(
     .bind(limit)
     .all()
     .await
-}
-
-/// Places where people or programs could leave a card number.
-pub const PLACES: [&str; 8] = [
-    "webhook_events",
-    "audit_entries",
-    "mails",
-    "customers",
-    "invoices",
-    "tenants",
-    "users",
-    "checkout_sessions",
-];
-
-/// A page of a place's texts, those after an id: id and text.
-///
-/// # Errors
-/// See [`webhooks`].
-pub async fn texts(
-    tx: &mut Tx,
-    place: &str,
-    since: i64,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<(String, String)>> {
-    let query: Query<'_> = match place {
-        "webhook_events" => tx.query(sql!(
-            "select id, payload || ' | ' || coalesce(conflict, '') as text from webhook_events"
-            " where received_at >= $1 and id > $2 order by id limit $3"
-        )),
-        "audit_entries" => tx.query(sql!(
-            "select id, coalesce(before, '') || ' | ' || coalesce(after, '') || ' | ' || coalesce(object_id, '') as text"
-            " from audit_entries where at >= $1 and id > $2 order by id limit $3"
-        )),
-        "mails" => tx.query(sql!(
-            "select id, data || ' | ' || coalesce(error, '') as text from mails where created_at >= $1 and id > $2"
-            " order by id limit $3"
-        )),
-        "customers" => tx.query(sql!(
-            "select id, coalesce(name, '') || ' | ' || coalesce(email, '') || ' | ' || coalesce(address, '') || ' | '"
-            " || tax_ids as text from customers where $1 >= 0 and id > $2 order by id limit $3"
-        )),
-        "invoices" => tx.query(sql!(
-            "select id, lines || ' | ' || payments as text from invoices where created_at >= $1 and id > $2 order by id limit $3"
-        )),
-        "tenants" => tx.query(sql!(
-            "select id, name || ' | ' || email || ' | ' || coalesce(external_id, '') as text from tenants"
-            " where $1 >= 0 and id > $2 order by id limit $3"
-        )),
-        "users" => tx.query(sql!(
-            "select id, name || ' | ' || email as text from users where $1 >= 0 and id > $2 order by id limit $3"
-        )),
-        _ => tx.query(sql!(
-            "select id, parameters as text from checkout_sessions where created_at >= $1 and id > $2 order by id limit $3"
-        )),
-    };
-    query.bind(since).bind(after).bind(limit).all().await
 }
 
 /// A report.

@@ -7,7 +7,7 @@ use crate::clock::from_seconds;
 use crate::db::{Result, Tx, sql};
 use crate::id;
 use crate::money::{Currency, Money};
-use crate::reconcile::{Change, Finding, Kind, Repair, Severity, State};
+use crate::reconcile::{Change, Finding, Kind, Offer, Repair, Severity, State, offer};
 
 /// A finding as it is kept.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -59,6 +59,13 @@ impl FindingRow {
     /// By how much money that was paid differs; none where it is not about money.
     pub fn money(&self) -> Option<Money> {
         Some(Money::new(self.amount, self.currency?))
+    }
+
+    /// What a person is asked about it.
+    pub fn offer(&self) -> Option<Offer> {
+        let number = |value: &serde_json::Value| value.as_i64().unwrap_or(0);
+        let is_short = self.changes().first().is_some_and(|one| number(&one.here) > number(&one.stripe));
+        offer(self.kind, self.repair, is_short)
     }
 
     /// When it was found.
@@ -215,6 +222,17 @@ pub async fn unrepaired(tx: &mut Tx, row: &FindingRow, error: &str) -> Result<u6
     .bind(&row.id)
     .bind(&row.subject)
     .bind(error)
+    .run()
+    .await
+}
+
+/// Forgets why repairs that need nobody's word did not work, so that they are tried again.
+pub(super) async fn try_again(tx: &mut Tx, run: &str) -> Result<u64> {
+    tx.query(sql!(
+        "update reconciliation_findings set error = null where run_id = $1 and state = 'open' and error is not null"
+        " and repair in ('refetch', 'attach', 'catalogue')"
+    ))
+    .bind(run)
     .run()
     .await
 }

@@ -1,6 +1,7 @@
 //! Runs, suspects, findings, reports: what reconciliation keeps of its own. Rows that mirror Stripe are read here and written
 //! by `sync` alone.
 
+pub mod cards;
 pub mod checks;
 mod findings;
 mod sieve;
@@ -10,8 +11,9 @@ pub use findings::{
     unrepaired,
 };
 pub use sieve::{
-    Table, Window, absent, add_suspects, count_rows, drop_suspect, due_suspects, live_twice, mark_listed,
-    next_due, plan_products, postpone, suspect_rows, tenant_exists, tenant_has_customer, waits_for_work,
+    Table, Window, absent, add_suspects, count_rows, customers, drop_suspect, due_suspects, live_twice,
+    mark_listed, method_is_due, next_due, plan_products, postpone, suspect_rows, suspects_among,
+    tenant_exists, tenant_has_customer, waits_for_work,
 };
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +112,15 @@ macro_rules! run_columns {
     };
 }
 
+/// Who started a run, as its row has it.
+fn columns(actor: &Actor) -> (&'static str, Option<&str>) {
+    match actor {
+        Actor::User(user) => ("user", Some(user.as_str())),
+        Actor::Command => ("command", None),
+        _ => ("job", None),
+    }
+}
+
 /// Begins a run; none where one is under way. With a holder, nobody else takes it up.
 ///
 /// # Errors
@@ -122,11 +133,7 @@ pub async fn begin(
     holder: Option<&str>,
 ) -> Result<Option<String>> {
     let id = id::random("rec");
-    let (kind, who) = match actor {
-        Actor::User(user) => ("user", Some(user.as_str())),
-        Actor::Command => ("command", None),
-        _ => ("job", None),
-    };
+    let (kind, who) = columns(actor);
     let begun = tx
         .query(sql!(
             "insert into reconciliation_runs (id, repairs, actor_kind, actor_id, state, stage, due_at, lease_holder,"
@@ -225,21 +232,28 @@ pub async fn give_up_abandoned(tx: &mut Tx, wall: i64) -> Result<u64> {
     .await
 }
 
-/// Has a finished run put right what it found. Whether it can: it is through, and no other is under way.
+/// Has a finished run put right what it found, for whom now asks: repairs that did not work are tried again. Whether it can: it is
+/// through, and no other is under way.
 ///
 /// # Errors
 /// See [`begin`].
-pub async fn reopen(tx: &mut Tx, id: &str, wall: i64) -> Result<bool> {
+pub async fn reopen(tx: &mut Tx, id: &str, actor: &Actor, wall: i64) -> Result<bool> {
+    let (kind, who) = columns(actor);
     let reopened = tx
         .query(sql!(
             "update reconciliation_runs set repairs = true, state = 'running', stage = 'repairs', cursor = '{}', attempts = 0,"
-            " error = null, due_at = $2, lease_until = 0, finished_at = null where id = $1 and state = 'done'"
-            " and not exists (select 1 from reconciliation_runs r where r.state = 'running')"
+            " error = null, due_at = $2, lease_until = 0, finished_at = null, actor_kind = $3, actor_id = $4"
+            " where id = $1 and state = 'done' and not exists (select 1 from reconciliation_runs r where r.state = 'running')"
         ))
         .bind(id)
         .bind(wall)
+        .bind(kind)
+        .bind(who)
         .run()
         .await?;
+    if reopened == 1 {
+        findings::try_again(tx, id).await?;
+    }
     Ok(reopened == 1)
 }
 

@@ -90,6 +90,32 @@ pub async fn add_suspects(tx: &mut Tx, run: &str, subjects: &[&str], wall: i64) 
     Ok(())
 }
 
+/// Those of some ids (JSON) that are suspects.
+///
+/// # Errors
+/// See [`count_rows`].
+pub async fn suspects_among(tx: &mut Tx, run: &str, ids: &str) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = tx
+        .query(sql!(
+            "select subject from reconciliation_suspects where run_id = $1 and subject in (select value from "
+            lite "json_each($2)" pg "json_array_elements_text(cast($2 as json))" ")"
+        ))
+        .bind(run)
+        .bind(ids)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// How many customers of ours there are that are not gone.
+///
+/// # Errors
+/// See [`count_rows`].
+pub async fn customers(tx: &mut Tx) -> Result<i64> {
+    let (count,): (i64,) = tx.query(sql!("select count(*) from customers where not deleted")).one().await?;
+    Ok(count)
+}
+
 /// Notes that Stripe's list has shown these customers (JSON: ids).
 ///
 /// # Errors
@@ -182,6 +208,20 @@ pub async fn waits_for_work(tx: &mut Tx, customer: &str) -> Result<bool> {
             " union all select cast(1 as bigint) from customer_sync where customer_id = $1 limit 1"
         ))
         .bind(customer)
+        .optional()
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Whether a customer's payment method is to be asked for: an event about it has just come. `now` is the time of the business.
+///
+/// # Errors
+/// See [`count_rows`].
+pub async fn method_is_due(tx: &mut Tx, customer: &str, now: i64) -> Result<bool> {
+    let found: Option<(String,)> = tx
+        .query(sql!("select id from customers where id = $1 and details_due_at <= $2"))
+        .bind(customer)
+        .bind(now)
         .optional()
         .await?;
     Ok(found.is_some())

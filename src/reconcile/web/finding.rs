@@ -15,8 +15,9 @@ use crate::money::{Currency, Money};
 use crate::reconcile::store::{self, FindingRow};
 use crate::reconcile::work::Means;
 use crate::reconcile::work::repair::{self, Refusal, Wish};
-use crate::reconcile::{Change, Repair, State};
+use crate::reconcile::{Change, Offer, Repair, State, serves};
 use crate::stripe::Budget;
+use crate::stripe::snapshot::SubscriptionStatus;
 use crate::tenants;
 use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
 
@@ -42,6 +43,7 @@ pub(super) struct FindingPage {
     changes: Vec<Change>,
     tenant: Option<String>,
     keep: String,
+    wanted: String,
 }
 
 impl FindingPage {
@@ -86,6 +88,20 @@ impl FindingPage {
         self.row.repair == Repair::KeepOne
     }
 
+    /// What is asked, as long as the finding is open.
+    fn offer(&self) -> Option<Offer> {
+        self.row.offer().filter(|_| self.is_open())
+    }
+
+    /// The words about what would put it right.
+    fn about(&self) -> &'static str {
+        match self.row.offer() {
+            Some(Offer::Tenant) => "reconcile-about-give",
+            Some(Offer::Missing) => "reconcile-about-missing",
+            _ => self.row.repair.about(),
+        }
+    }
+
     fn is_open(&self) -> bool {
         self.row.state == State::Open
     }
@@ -107,7 +123,20 @@ async fn load(page: Page, app: &App, id: &str) -> Result<FindingPage> {
         None => None,
     };
     drop(tx);
-    Ok(FindingPage { page, changes: row.changes(), row, tenant, keep: String::new() })
+    let changes = row.changes();
+    let keep = if row.repair == Repair::KeepOne { proposed(&changes) } else { String::new() };
+    Ok(FindingPage { page, changes, row, tenant, keep, wanted: String::new() })
+}
+
+/// Of several subscriptions, the one to keep unless somebody says otherwise: the one that serves best, and of those that was there
+/// first. None, where nobody is served.
+fn proposed(choices: &[Change]) -> String {
+    let rank = |choice: &&Change| {
+        let status: Option<SubscriptionStatus> = serde_json::from_value(choice.stripe["status"].clone()).ok();
+        status.as_ref().and_then(serves).map(|rank| (rank, choice.stripe["created"].as_i64()))
+    };
+    let best = choices.iter().filter(|choice| rank(choice).is_some()).min_by_key(rank);
+    best.map(|choice| choice.field.clone()).unwrap_or_default()
 }
 
 pub(super) async fn show(
@@ -127,6 +156,9 @@ pub(super) struct Asked {
     /// Whether the time that is left is credited.
     #[serde(default)]
     credit: String,
+    /// The tenant that gets the customer.
+    #[serde(default)]
+    tenant: String,
 }
 
 pub(super) async fn repair(
@@ -142,26 +174,42 @@ pub(super) async fn repair(
     let wish = Wish {
         keep: Some(asked.keep.clone()).filter(|keep| !keep.is_empty()),
         credit: asked.credit == "yes",
+        tenant: Some(asked.tenant.trim().to_owned()).filter(|tenant| !tenant.is_empty()),
     };
     let actor = Actor::User(staff.user.id.as_str().to_owned());
     let means = Means::from(&app);
     let done = repair::one(&means, &shown.row, &wish, &actor, &address.to_string(), Budget::page()).await;
     match done {
         Ok(()) => Ok(redirect(back).flash(Flash::success("reconcile-repaired")).into_response()),
-        Err(Refusal::NotAChoice) => {
-            let errors = vec![FieldError::new("keep", "reconcile-choose")];
-            shown.keep = asked.keep;
-            shown.page = shown.page.with_errors(errors);
+        Err(refusal) if of_field(&refusal, &wish).is_some() => {
+            shown.page = shown.page.with_errors(of_field(&refusal, &wish).into_iter().collect());
+            (shown.keep, shown.wanted) = (asked.keep, asked.tenant);
             Ok((http::StatusCode::UNPROCESSABLE_ENTITY, Html(shown)).into_response())
         }
         Err(refusal) => Err(explain(refusal, back)),
     }
 }
 
+/// What is wrong with a field, where it is one.
+fn of_field(refusal: &Refusal, wish: &Wish) -> Option<FieldError> {
+    let (field, words) = match refusal {
+        Refusal::NotAChoice => ("keep", "reconcile-choose"),
+        Refusal::WouldHurt => ("keep", "reconcile-would-hurt"),
+        Refusal::NoSuchTenant => ("tenant", "reconcile-no-such-tenant"),
+        Refusal::NotAttached if wish.tenant.is_some() => ("tenant", "reconcile-not-attached"),
+        _ => return None,
+    };
+    Some(FieldError::new(field, words))
+}
+
 fn explain(refusal: Refusal, back: String) -> Error {
     let reason = match refusal {
         Refusal::Settled => "reconcile-settled-before",
-        Refusal::ByHand | Refusal::NotAChoice => "reconcile-about-by-hand",
+        Refusal::ByHand | Refusal::NotAChoice | Refusal::WouldHurt | Refusal::NoSuchTenant => {
+            "reconcile-about-by-hand"
+        }
+        Refusal::NothingMissing => "reconcile-nothing-missing",
+        Refusal::TooOld => "reconcile-too-old",
         Refusal::NotAnOrphan => "reconcile-not-an-orphan",
         Refusal::NotAttached => "reconcile-not-attached",
         Refusal::Failed(error) => return error.into(),

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::export::{self, Form as FileForm, Report};
 use super::store::{self, Counts, Filter, FindingRow, Listed, Run};
 use super::work;
-use super::{Kind, RunState, Severity, State};
+use super::{Kind, RunState, Severity, Stage, State};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::auth::Staff;
@@ -156,6 +156,7 @@ struct RunPage {
     findings: Vec<FindingRow>,
     filter: Filter,
     older: Option<String>,
+    now: i64,
 }
 
 impl RunPage {
@@ -179,6 +180,23 @@ impl RunPage {
 
     fn is_running(&self) -> bool {
         self.run.state == RunState::Running
+    }
+
+    /// Seconds that the comparison took, or has taken so far.
+    fn seconds(&self) -> i64 {
+        self.run.progress.seconds.unwrap_or((self.now - self.run.started_at).max(0))
+    }
+
+    /// Customers of the list, of about so many where that is known.
+    fn customers(&self) -> String {
+        let seen = self.page.number(self.run.progress.customers);
+        match self.run.progress.total.filter(|_| self.run.stage == Stage::Customers && self.is_running()) {
+            Some(total) => {
+                let args = [("part", seen), ("of", self.page.number(total))];
+                self.page.ta("reconcile-seen-of", args)
+            }
+            None => seen,
+        }
     }
 
     fn paid(&self) -> Vec<String> {
@@ -208,7 +226,8 @@ async fn one(
     let has_more = findings.len() > FINDINGS;
     findings.truncate(FINDINGS);
     let older = findings.last().filter(|_| has_more).map(|last| narrow.query(last));
-    Ok(Html(RunPage { page, run, counts, findings, filter, older }))
+    let now = app.clock.wall().as_second();
+    Ok(Html(RunPage { page, run, counts, findings, filter, older, now }))
 }
 
 async fn json(Shared(app): Shared<App>, _: Staff, Path(id): Path<String>) -> Result<Response> {
@@ -265,11 +284,11 @@ async fn repair(
     let back = format!("/staff/reconciliation/{id}");
     let mut tx = app.db.write().await?;
     store::run(&mut tx, &id).await?.ok_or(Error::NotFound)?;
-    if !store::reopen(&mut tx, &id, app.clock.wall().as_second()).await? {
+    let actor = Actor::User(staff.user.id.as_str().to_owned());
+    if !store::reopen(&mut tx, &id, &actor, app.clock.wall().as_second()).await? {
         let way_on = Some(WayOn { to: back, label: "reconcile-back" });
         return Err(Error::Conflict { reason: "reconcile-not-now", way_on });
     }
-    let actor = Actor::User(staff.user.id.as_str().to_owned());
     let entry = Entry::new(actor, "reconciliation.started", app.clock.now())
         .object(&id)
         .address(address.to_string())

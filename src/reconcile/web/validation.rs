@@ -72,8 +72,17 @@ impl ReportPage {
             Some(currency) => self.page.money(Money::new(minor, currency)),
             None => self.page.number(minor),
         };
+        let key = match (one.check, part.name.as_str()) {
+            // Two charges, or the place of a number: that it is named is all there is to say.
+            (Check::Duplicates, _) => return part.name.clone(),
+            (Check::Cards, "log") => "reconcile-part-log",
+            (Check::Cards, name) if name.starts_with("read") => "reconcile-part-read",
+            (Check::Cards, name) if name != "texts" => return name.to_owned(),
+            (Check::Revenue | Check::Subscriptions, _) => "reconcile-part-differs",
+            _ => "reconcile-part",
+        };
         let args = [("name", part.name.clone()), ("part", say(part.part)), ("of", say(part.of))];
-        self.page.ta("reconcile-part", args)
+        self.page.ta(key, args)
     }
 
     /// Where the evidence is.

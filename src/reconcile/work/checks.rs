@@ -5,19 +5,17 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Error, Means};
+use super::{Error, Means, cards};
 use crate::alarm::{self, Alarm};
-use crate::audit::{self, redact};
+use crate::audit;
 use crate::db::Tx;
 use crate::reconcile::checks::{self, Compared, DAYS, FRESH_HOURS, Facts, Refunds, Verdict};
 use crate::reconcile::store::checks::{self as rows, Report};
 use crate::reconcile::{Severity, State, store};
 
-/// Rows that are read at once, and of one table at most.
+/// Events about refunds that are read at once, and at most.
 const STEP: i64 = 200;
 const MOST: i64 = 20_000;
-/// Card numbers after which nobody needs to look for more.
-const ENOUGH: usize = 20;
 /// A day, in seconds.
 const DAY: i64 = 86_400;
 
@@ -94,9 +92,9 @@ async fn gather(
     };
     let compared = match &run {
         Some(run) => {
-            let (apart, subscriptions) = rows::apart(&mut tx, &run.id).await?;
+            let rows::Apart { money: apart, subscriptions, unread } = rows::apart(&mut tx, &run.id).await?;
             let (paid, looked_at) = (run.progress.paid.clone(), run.progress.subscriptions);
-            Some(Compared { paid, apart, subscriptions, looked_at })
+            Some(Compared { paid, apart, subscriptions, looked_at, unread })
         }
         None => None,
     };
@@ -106,39 +104,19 @@ async fn gather(
     let duplicates = rows::duplicates(&mut tx, since).await?;
     let audit = audit::store::coverage(&mut tx).await?;
     drop(tx);
-    let (texts, cards) = card_numbers(means, since.min(world)).await?;
+    audit::work::keep_redacted(&means.db, wall).await?;
+    let log_lines = audit::store::redacted_since(&mut means.db.read().await?, world.div_euclid(DAY)).await?;
     let facts = Facts {
         compared,
         webhooks,
         payments,
         duplicates,
         audit: audit.into_iter().map(|one| (one.what, one.rows, one.missing)).collect(),
-        texts,
-        cards,
-        log_lines: i64::try_from(redact::taken_out_of_the_log()).unwrap_or(i64::MAX),
+        places: cards::search(means).await?,
+        log_lines,
         refunds: refunds(means, world).await?,
     };
     Ok((facts, run.map(|run| run.id)))
-}
-
-/// Reads texts and looks for card numbers: how many texts, and where one was found.
-async fn card_numbers(means: &Means, since: i64) -> Result<(i64, Vec<String>), Error> {
-    let (mut read, mut found) = (0, Vec::new());
-    for place in rows::PLACES {
-        let mut after = String::new();
-        let mut of_place = 0;
-        while of_place < MOST && found.len() < ENOUGH {
-            let page = rows::texts(&mut means.db.read().await?, place, since, &after, STEP).await?;
-            let Some((last, _)) = page.last() else { break };
-            after.clone_from(last);
-            of_place += i64::try_from(page.len()).unwrap_or(STEP);
-            let hits = page.iter().filter(|(_, text)| redact::holds_card_number(text));
-            found.extend(hits.map(|(id, _)| format!("{place} {id}")));
-        }
-        read += of_place;
-    }
-    found.truncate(ENOUGH);
-    Ok((read, found))
 }
 
 /// An event about a refund, as far as it matters.

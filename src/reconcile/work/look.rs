@@ -1,12 +1,13 @@
 //! The judge: each suspect is asked for by itself, and what differs counts when two looks find the very same.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
 use super::{Error, Means, Step, advance, save};
 use crate::audit::redact;
 use crate::clock::from_seconds;
+use crate::money::{Currency, Money};
 use crate::reconcile::store::{self, Run};
 use crate::reconcile::{Change, Finding, GRACE, Kind, LOOKS, Repair, Severity, State, diff, fingerprint};
 use crate::stripe::calls::{catalog, customers};
@@ -189,32 +190,45 @@ async fn customer(means: &Means, id: &CustomerId, is_last: bool) -> Result<Look,
         Err(error) => return Err(error.into()),
     };
     // Read after the fetch: what was written meanwhile is in it.
-    let here = rows::rows_of(&mut means.db.read().await?, id).await?;
+    let mut tx = means.db.read().await?;
+    let here = rows::rows_of(&mut tx, id).await?;
     if here.customer.is_none() {
+        drop(tx);
         return stranger(means, &whole).await.map(Look::Found);
     }
-    Ok(Look::Found(diff::examine(&whole, &here, means.stripe.is_live())))
+    let now = means.clock.now().as_second();
+    let with_method = !store::method_is_due(&mut tx, id.as_str(), now).await?;
+    Ok(Look::Found(diff::examine(&whole, &here, means.stripe.is_live(), with_method)))
 }
 
 /// Stripe knows nothing of a customer that has a row, or of one of its subscriptions: rows of another account, or of the other
 /// mode of it.
 async fn unknown_at_stripe(means: &Means, id: &CustomerId) -> Result<Look, Error> {
     let here = rows::rows_of(&mut means.db.read().await?, id).await?;
-    let Some(row) = here.customer else { return Ok(Look::Found(Vec::new())) };
+    let is_empty = here.subscriptions.is_empty() && here.invoices.is_empty() && here.charges.is_empty();
+    let Some(row) = here.customer.filter(|row| !(row.deleted && is_empty)) else {
+        return Ok(Look::Found(Vec::new()));
+    };
+    let mut sums = BTreeMap::new();
+    for invoice in here.invoices.iter().filter(|invoice| invoice.amount_paid > 0) {
+        *sums.entry(invoice.currency).or_insert(0) += invoice.amount_paid;
+    }
     let is_there = customers::get_one(&means.stripe, id, Budget::work()).await.is_ok();
     if is_there {
         return Ok(Look::Unreadable("one of the customer's objects is unknown to Stripe".to_owned()));
     }
     let livemode = means.stripe.is_live();
-    let (kind, change) = if row.livemode == livemode {
-        (Kind::OrphanRow, Change::new("id", row.id.as_str(), Value::Null))
+    let (kind, change, repair) = if row.livemode == livemode {
+        (Kind::OrphanRow, Change::new("id", row.id.as_str(), Value::Null), Repair::Remove)
     } else {
-        (Kind::WrongMode, Change::new("livemode", row.livemode, livemode))
+        (Kind::WrongMode, Change::new("livemode", row.livemode, livemode), Repair::ByHand)
     };
-    let mut found = Finding::new(kind, Severity::Critical, "customer", row.id.as_str(), Repair::ByHand);
+    let mut found = Finding::new(kind, Severity::Critical, "customer", row.id.as_str(), repair);
     found.customer = Some(row.id.to_string());
     found.tenant = Some(row.tenant_id);
     found.changes = vec![change];
+    found.changes.extend(paid(&sums).map(|(field, minor)| Change::new(&field, minor, Value::Null)));
+    found.amount = most(&sums);
     Ok(Look::Found(vec![found]))
 }
 
@@ -241,5 +255,18 @@ async fn stranger(means: &Means, whole: &Whole) -> Result<Vec<Finding>, Error> {
     found.customer = Some(customer.id.to_string());
     found.tenant = Some(tenant.to_owned());
     found.changes = vec![Change::new("tenant_id", Value::Null, tenant)];
+    let sums = whole.paid();
+    found.changes.extend(paid(&sums).map(|(field, minor)| Change::new(&field, Value::Null, minor)));
+    found.amount = most(&sums);
     Ok(vec![found])
+}
+
+/// What was paid, one field for each currency.
+fn paid(sums: &BTreeMap<Currency, i64>) -> impl Iterator<Item = (String, i64)> + '_ {
+    sums.iter().map(|(currency, minor)| (format!("amount_paid_{}", currency.code()), *minor))
+}
+
+/// The largest of some sums: a customer pays in one currency, but for rare invoices.
+fn most(sums: &BTreeMap<Currency, i64>) -> Option<Money> {
+    sums.iter().max_by_key(|(_, minor)| **minor).map(|(currency, minor)| Money::new(*minor, *currency))
 }

@@ -1,5 +1,6 @@
 //! Carrying a run out: one step at a time, each of which asks Stripe first and then writes in one transaction.
 
+pub mod cards;
 pub mod checks;
 mod look;
 pub mod repair;
@@ -39,7 +40,7 @@ pub struct Means {
 
 impl From<&App> for Means {
     fn from(app: &App) -> Self {
-        Self { db: app.db.clone(), stripe: app.stripe.clone(), clock: app.clock.clone() }
+        Self { db: app.db.clone(), stripe: app.stripe.at_half_rate(), clock: app.clock.clone() }
     }
 }
 
@@ -203,6 +204,9 @@ async fn save(mut tx: Tx, means: &Means, run: &mut Run, holder: &str) -> Result<
 /// The run's present stage is over: what comes next, in the transaction that ended it.
 async fn advance(mut tx: Tx, means: &Means, run: &mut Run, holder: &str) -> Result<Step, Error> {
     run.cursor = Cursor::default();
+    if run.stage == Stage::Suspects {
+        run.progress.seconds = Some((means.wall() - run.started_at).max(0));
+    }
     match run.stage.next().filter(|next| *next != Stage::Repairs || run.repairs) {
         Some(next) => run.stage = next,
         None => {

@@ -9,11 +9,12 @@ use crate::alarm;
 use crate::audit::{self, Actor, Entry};
 use crate::db::Tx;
 use crate::reconcile::store::{self, FindingRow, Run};
-use crate::reconcile::{Repair, State};
+use crate::reconcile::{Offer, Repair, State, serves};
 use crate::stripe::calls::subscriptions::Reason;
 use crate::stripe::calls::{customers, invoices, payments, schedules, subscriptions};
 use crate::stripe::{self, Budget, CustomerId, Key, SubscriptionId};
 use crate::sync;
+use crate::usage::work::Missing;
 
 /// Why a finding could not be put right.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +28,24 @@ pub enum Refusal {
     /// The choice is none of the subscriptions in force.
     #[error("choose one of the subscriptions that are in force")]
     NotAChoice,
+    /// The choice serves nobody, and another subscription does.
+    #[error("another subscription is in force: ending it would leave the customer with one that is not")]
+    WouldHurt,
     /// Stripe has it, after all.
     #[error("Stripe knows the object: its row is not removed")]
     NotAnOrphan,
     /// The tenant has a customer already, or is gone.
     #[error("the customer cannot be given to that tenant")]
     NotAttached,
+    /// There is no such tenant.
+    #[error("there is no such tenant")]
+    NoSuchTenant,
+    /// Both sides agree by now, or Stripe has counted more.
+    #[error("Stripe has counted all that it was told of")]
+    NothingMissing,
+    /// Stripe takes no use that is so old.
+    #[error("the use is older than the 35 days that Stripe takes")]
+    TooOld,
     /// Something did not answer.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -79,6 +92,8 @@ pub struct Wish {
     pub keep: Option<String>,
     /// Whether the time that is left of those that end is credited.
     pub credit: bool,
+    /// The tenant that a customer is given to.
+    pub tenant: Option<String>,
 }
 
 /// Puts one finding right, because a person has asked for it.
@@ -97,18 +112,17 @@ pub async fn one(
         return Err(Refusal::Settled);
     }
     match row.repair {
-        Repair::ByHand => return Err(Refusal::ByHand),
+        Repair::ByHand => match row.offer() {
+            Some(Offer::Tenant) => give(means, row, wish, actor, budget).await?,
+            Some(Offer::Missing) => send_missing(means, row).await?,
+            _ => return Err(Refusal::ByHand),
+        },
         Repair::Refetch | Repair::Attach | Repair::Catalogue => automatic(means, row, actor, budget).await?,
         Repair::WriteTenant => write_tenant(means, row, actor, budget).await?,
         Repair::KeepOne => keep_one(means, row, wish, actor, budget).await?,
-        Repair::Remove => {
-            remove(means, row, budget).await?;
-        }
+        Repair::Remove => remove(means, row, actor, budget).await?,
     }
     let mut tx = means.db.write().await?;
-    if row.repair == Repair::Remove {
-        sync::store::remove_unknown(&mut tx, &row.object, &row.object_id).await?;
-    }
     settle(&mut tx, means, row, actor, Some(address)).await?;
     // Where an alarm is on, it speaks of the latest run alone: the repair may have ended it.
     let is_on = alarm::store::kinds(&mut tx).await?.contains(&alarm::Kind::Findings);
@@ -128,18 +142,60 @@ async fn automatic(means: &Means, row: &FindingRow, actor: &Actor, budget: Budge
     }
     let id = customer(row)?;
     if row.repair == Repair::Attach {
-        let tenant = row.tenant_id.as_deref().unwrap_or_default();
-        let mut tx = db.write().await?;
-        let now = clock.now().as_second();
-        sync::store::attach(&mut tx, tenant, &id, stripe.is_live(), now).await?;
-        let owner = sync::store::tenant_of(&mut tx, &id).await?;
-        if owner.is_none_or(|owner| owner.id != tenant) {
-            return Err(Refusal::NotAttached);
-        }
-        tx.commit().await?;
+        attach(means, row.tenant_id.as_deref().unwrap_or_default(), &id).await?;
     }
     sync::refetch(db, stripe, clock, &id, actor, budget).await?;
     Ok(())
+}
+
+/// Gives a customer to a tenant that has none.
+async fn attach(means: &Means, tenant: &str, id: &CustomerId) -> Result<(), Refusal> {
+    let mut tx = means.db.write().await?;
+    let now = means.clock.now().as_second();
+    sync::store::attach(&mut tx, tenant, id, means.stripe.is_live(), now).await?;
+    let owner = sync::store::tenant_of(&mut tx, id).await?;
+    if owner.is_none_or(|owner| owner.id != tenant) {
+        return Err(Refusal::NotAttached);
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Gives a customer of nobody's to the tenant that the staff have chosen: here first, where it may be refused, then in Stripe's
+/// metadata.
+async fn give(
+    means: &Means,
+    row: &FindingRow,
+    wish: &Wish,
+    actor: &Actor,
+    budget: Budget,
+) -> Result<(), Refusal> {
+    let tenant = wish.tenant.clone().ok_or(Refusal::NoSuchTenant)?;
+    if !store::tenant_exists(&mut means.db.read().await?, &tenant).await? {
+        return Err(Refusal::NoSuchTenant);
+    }
+    let id = customer(row)?;
+    attach(means, &tenant, &id).await?;
+    let key = key(&[row.id.as_str(), "tenant", tenant.as_str()]);
+    let pairs = BTreeMap::from([("tenant_id".to_owned(), tenant)]);
+    customers::set_metadata(&means.stripe, &id, &pairs, &key, budget).await?;
+    sync::refetch(&means.db, &means.stripe, &means.clock, &id, actor, budget).await?;
+    Ok(())
+}
+
+/// Tells Stripe of the use that it has not counted.
+async fn send_missing(means: &Means, row: &FindingRow) -> Result<(), Refusal> {
+    let mut parts = row.object_id.splitn(3, '/');
+    let (Some(tenant), Some(metric), Some(day)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(Refusal::ByHand);
+    };
+    let now = means.clock.now();
+    match crate::usage::work::send_missing(&means.db, &means.stripe, now, (tenant, metric), day).await {
+        Ok(Missing::Sent) => Ok(()),
+        Ok(Missing::None) => Err(Refusal::NothingMissing),
+        Ok(Missing::TooOld) => Err(Refusal::TooOld),
+        Err(error) => Err(Error::from(error).into()),
+    }
 }
 
 fn customer(row: &FindingRow) -> Result<CustomerId, Refusal> {
@@ -182,8 +238,9 @@ async fn keep_one(
     let all = subscriptions::of_customer(stripe, &id, budget).await?.value;
     let live: Vec<_> = all.iter().filter(|one| !one.status.is_over()).collect();
     let keep = wish.keep.as_deref().unwrap_or_default();
-    if !live.iter().any(|one| one.id.as_str() == keep) {
-        return Err(Refusal::NotAChoice);
+    let kept = live.iter().find(|one| one.id.as_str() == keep).ok_or(Refusal::NotAChoice)?;
+    if serves(&kept.status).is_none() && live.iter().any(|one| serves(&one.status).is_some()) {
+        return Err(Refusal::WouldHurt);
     }
     let reason =
         Reason { feedback: None, comment: Some("a second subscription of the same customer".to_owned()) };
@@ -198,11 +255,20 @@ async fn keep_one(
     Ok(())
 }
 
-/// Makes sure that Stripe knows nothing of an object, before its row goes.
-async fn remove(means: &Means, row: &FindingRow, budget: Budget) -> Result<(), Refusal> {
+/// Removes a row, once Stripe has said again that it knows nothing of the object.
+async fn remove(means: &Means, row: &FindingRow, actor: &Actor, budget: Budget) -> Result<(), Refusal> {
+    unknown(means, row, budget).await?;
+    let object = (row.object.as_str(), row.object_id.as_str());
+    sync::forget(&means.db, &means.clock, &customer(row)?, object, actor, budget).await?;
+    Ok(())
+}
+
+/// Makes sure that Stripe knows nothing of an object.
+async fn unknown(means: &Means, row: &FindingRow, budget: Budget) -> Result<(), Refusal> {
     let stripe = &means.stripe;
     let id = row.object_id.as_str();
     let asked = match row.object.as_str() {
+        "customer" => customers::get_one(stripe, &customer(row)?, budget).await.map(drop),
         "subscription" => match id.parse() {
             Ok(id) => subscriptions::get_one(stripe, &id, budget).await.map(drop),
             Err(_) => return Ok(()),

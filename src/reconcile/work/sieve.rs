@@ -10,11 +10,11 @@ use crate::reconcile::store::{self, Run, Table, Window};
 use crate::reconcile::{Change, Finding, Kind, Repair, STRANGERS, Severity, State};
 use crate::stripe::calls::subscriptions::Listed;
 use crate::stripe::calls::{customers, invoices, payments, subscriptions};
-use crate::stripe::snapshot::{Invoice, List};
+use crate::stripe::snapshot::{Expandable, Invoice, List};
 use crate::stripe::{Budget, Fetched, InvoiceId};
 use crate::sync::store as rows;
 use crate::sync::work::{invoice_row, subscription_row};
-use crate::sync::{ChargeRow, CustomerRow};
+use crate::sync::{ChargeRow, CustomerRow, payment_method};
 
 /// Rows of ours that are held against the list in one step.
 const ROWS: i64 = 1_000;
@@ -31,6 +31,9 @@ pub(super) async fn customers(means: &Means, run: &mut Run, holder: &str) -> Res
     let List { data, has_more } = customers::listed(&means.stripe, after, Budget::work()).await?.value;
     let names = ids(data.iter().map(|customer| customer.id.as_str()));
     let mut tx = means.db.read().await?;
+    if after.is_none() {
+        run.progress.total = Some(store::customers(&mut tx).await?);
+    }
     let here: HashMap<_, CustomerRow> =
         rows::customers_among(&mut tx, &names).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
     drop(tx);
@@ -45,8 +48,7 @@ pub(super) async fn customers(means: &Means, run: &mut Run, holder: &str) -> Res
             }
             continue;
         };
-        let mut there = CustomerRow::new(&row.tenant_id, Some(row), customer, row.seen_at);
-        there.payment_method.clone_from(&row.payment_method);
+        let there = CustomerRow::new(&row.tenant_id, Some(row), customer, row.seen_at);
         let is_ours = customer.tenant() == Some(row.tenant_id.as_str());
         if there != *row || !is_ours || customer.livemode != livemode {
             suspects.push(customer.id.as_str());
@@ -158,7 +160,11 @@ pub(super) async fn subscriptions(means: &Means, run: &mut Run, holder: &str) ->
         let tenant = customer.tenant_id.as_str();
         let there = subscription_row(tenant, row, subscription, schedule.clone(), date);
         let is_ours = subscription.metadata.get("tenant_id").is_none_or(|named| named == tenant);
-        if row != Some(&there) || !is_ours || subscription.livemode != livemode {
+        // What it is paid with comes before what the customer has chosen, and is kept with the customer.
+        let method = subscription.default_payment_method.as_ref().and_then(Expandable::object);
+        let method = method.filter(|_| !subscription.status.is_over()).map(payment_method);
+        let is_paid_otherwise = method.is_some() && method != customer.payment_method;
+        if row != Some(&there) || !is_ours || is_paid_otherwise || subscription.livemode != livemode {
             suspects.push(owner);
         }
         aged.push(Aged { created: subscription.created, has_row: row.is_some() && !customer.deleted });
@@ -219,7 +225,10 @@ pub(super) async fn invoices(means: &Means, run: &mut Run, holder: &str) -> Resu
     let Fetched { value: List { data, has_more }, date, .. } = listed;
     let date = date.as_second();
     let name = |invoice: &Invoice| invoice.id.as_ref().map_or("", InvoiceId::as_str).to_owned();
-    let ours = ours(means, &ids(data.iter().map(|invoice| invoice.customer.as_str()))).await?;
+    let owners = ids(data.iter().map(|invoice| invoice.customer.as_str()));
+    let ours = ours(means, &owners).await?;
+    // A customer that names a tenant and has no row is a suspect by now: what it pays is money of ours all the same.
+    let named = store::suspects_among(&mut means.db.read().await?, &run.id, &owners).await?;
     let names: Vec<String> = data.iter().map(name).collect();
     let here: HashMap<_, _> =
         rows::invoices_among(&mut means.db.read().await?, &ids(names.iter().map(String::as_str)))
@@ -232,8 +241,11 @@ pub(super) async fn invoices(means: &Means, run: &mut Run, holder: &str) -> Resu
     for (invoice, name) in data.iter().zip(&names) {
         let row = here.get(name);
         aged.push(Aged { created: invoice.created, has_row: row.is_some() });
-        let Some(customer) = ours.get(invoice.customer.as_str()) else { continue };
-        paid(&mut run.progress.paid, invoice);
+        let customer = ours.get(invoice.customer.as_str());
+        if customer.is_some() || named.iter().any(|name| name == invoice.customer.as_str()) {
+            paid(&mut run.progress.paid, invoice);
+        }
+        let Some(customer) = customer else { continue };
         if row != invoice_row(&customer.tenant_id, row, invoice, date).as_ref() {
             suspects.push(invoice.customer.as_str());
         }

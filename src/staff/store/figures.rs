@@ -45,6 +45,30 @@ pub async fn on_charge(tx: &mut Tx, old: Option<&ChargeRow>, new: &ChargeRow) ->
     count(tx, "charge", new.id.as_str(), before, of_charge(new)).await
 }
 
+/// Takes back what a subscription counted for, in the transaction that removes its row.
+///
+/// # Errors
+/// See [`on_subscription`].
+pub async fn off_subscription(tx: &mut Tx, old: &SubscriptionRow) -> Result<()> {
+    count(tx, "subscription", old.id.as_str(), of_subscription(old), Vec::new()).await
+}
+
+/// Takes back what an invoice counted for, in the transaction that removes its row.
+///
+/// # Errors
+/// See [`on_subscription`].
+pub async fn off_invoice(tx: &mut Tx, old: &InvoiceRow) -> Result<()> {
+    count(tx, "invoice", old.id.as_str(), of_invoice(old), Vec::new()).await
+}
+
+/// Takes back what a charge counted for, in the transaction that removes its row.
+///
+/// # Errors
+/// See [`on_subscription`].
+pub async fn off_charge(tx: &mut Tx, old: &ChargeRow) -> Result<()> {
+    count(tx, "charge", old.id.as_str(), of_charge(old), Vec::new()).await
+}
+
 /// Writes a difference. What the row was before counts for nothing where it has not been counted yet.
 async fn count(tx: &mut Tx, kind: &str, id: &str, before: Vec<Fact>, after: Vec<Fact>) -> Result<()> {
     if difference(before.clone(), after.clone()).is_empty() {

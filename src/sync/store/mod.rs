@@ -1,16 +1,18 @@
 //! Rows that mirror Stripe, written by [`apply`] alone.
 
 mod catalog;
+mod forget;
 mod lease;
 mod second;
 mod tables;
 
 pub use catalog::{catalogue, save_catalogue};
+pub use forget::forget;
 pub use lease::{Lease, LostLease, claim, claim_details, due, finish, postpone, request_refetch};
 pub use second::{Doubled, doubled};
 pub use tables::{
     charge, charges_among, customer, customer_ids, customer_of_charge, customer_of_intent, customers_among,
-    invoice, invoices_among, live_ids, remove_unknown, rows_of, seen_at, subscription, subscriptions_among,
+    invoice, invoices_among, live_ids, rows_of, seen_at, subscription, subscriptions_among,
 };
 
 use super::{

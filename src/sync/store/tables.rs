@@ -402,18 +402,3 @@ pub async fn charges_among(tx: &mut Tx, ids: &str) -> Result<Vec<ChargeRow>> {
     .all()
     .await
 }
-
-/// Removes the row of an object that Stripe has just said it knows nothing of: of a subscription, an invoice or a charge. Whether
-/// there was one.
-///
-/// # Errors
-/// See [`rows_of`].
-pub async fn remove_unknown(tx: &mut Tx, object: &str, id: &str) -> Result<bool> {
-    let query = match object {
-        "subscription" => tx.query(sql!("delete from subscriptions where id = $1")),
-        "invoice" => tx.query(sql!("delete from invoices where id = $1")),
-        "charge" => tx.query(sql!("delete from charges where id = $1")),
-        _ => return Ok(false),
-    };
-    Ok(query.bind(id).run().await? == 1)
-}

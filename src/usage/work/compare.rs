@@ -146,7 +146,7 @@ pub async fn compare_metric(
     Ok(differ.collect())
 }
 
-async fn compare_one(
+pub(super) async fn compare_one(
     db: &Db,
     stripe: &Stripe,
     metered: &Metered,

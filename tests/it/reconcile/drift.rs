@@ -19,7 +19,7 @@ pub(super) async fn staff(world: &World) -> Browser {
 }
 
 /// Says yes on a finding's page.
-async fn confirm(browser: &mut Browser, finding: &str, fields: &[(&str, &str)]) -> Answer {
+pub(super) async fn confirm(browser: &mut Browser, finding: &str, fields: &[(&str, &str)]) -> Answer {
     let path = format!("/staff/reconciliation/findings/{finding}");
     browser.get(&path).await.expect(StatusCode::OK);
     browser.post(&path, fields).await
@@ -77,6 +77,7 @@ both_databases! {
         world.subscriber("Norte", "professional").await;
         world.portal.run("delete from charges").await;
         world.portal.run("delete from invoices").await;
+        world.portal.run("delete from notices").await;
         world.portal.run("delete from subscriptions").await;
         world.heals(&["missing_row charge", "missing_row invoice", "missing_row subscription"]).await;
     }
@@ -153,6 +154,92 @@ both_databases! {
         confirm(&mut browser, &found.id, &[("keep", &one.subscription)]).await.expect(StatusCode::CONFLICT);
     }
 
+    async fn a_subscription_that_serves_is_not_ended_for_one_that_does_not(world: World) {
+        let one = world.subscriber("Norte", "professional").await;
+        world.switch("quiet", json!({ "on": true })).await;
+        let second = world.subscribe_again(&one.customer, one.tenant.id.as_str(), "starter").await;
+        world.switch("quiet", json!({ "on": false })).await;
+        world.drift(&second, "/status", json!("unpaid")).await;
+        world.compare(true).await;
+        let found = world.only("two_live customer").await;
+        let mut browser = staff(&world).await;
+        let path = format!("/staff/reconciliation/findings/{}", found.id);
+        let page = browser.get(&path).await.expect(StatusCode::OK);
+        let chosen = format!("value=\"{}\" checked", one.subscription);
+        assert!(page.body.contains(&chosen), "the one in force is proposed: {}", page.body);
+        browser.post(&path, &[("keep", &second)]).await.expect(StatusCode::UNPROCESSABLE_ENTITY)
+            .shows(&["That subscription is not in force, and another one is"]);
+        assert_eq!(world.portal.count("select count(*) from subscriptions where status = 'active'").await, 1);
+        browser.post(&path, &[("keep", &one.subscription)]).await.expect(StatusCode::SEE_OTHER);
+        world.settle().await;
+        assert_eq!(world.text("select id from subscriptions where status = 'active'").await, one.subscription);
+        assert_eq!(world.compare(false).await, [""; 0]);
+    }
+
+    async fn a_subscription_that_stripe_knows_nothing_of_goes_with_all_that_followed_from_it(world: World) {
+        let one = world.subscriber("Norte", "professional").await;
+        let gone = world.subscriber("Sur", "professional").await;
+        assert_eq!(world.portal.count("select count(*) from notices").await, 2);
+        world.portal.run(&format!("insert into dunning_cases (invoice_id, tenant_id, customer_id, subscription_id, currency, amount, state,\
+            opened_at, next_at) select id, tenant_id, customer_id, subscription_id, currency, 100, 'open', created_at, created_at + 864000\
+            from invoices where customer_id = '{}'", gone.customer)).await;
+        world.vanish(&gone.subscription).await;
+        let found = world.only("orphan_row subscription").await;
+        let mut browser = staff(&world).await;
+        confirm(&mut browser, &found.id, &[]).await.expect(StatusCode::SEE_OTHER);
+        assert_eq!(world.text("select id from subscriptions").await, one.subscription);
+        assert_eq!(world.text("select subscription_id from notices").await, one.subscription);
+        assert_eq!(world.portal.count("select count(*) from dunning_cases where state = 'open'").await, 0);
+        let worth = format!("select cast(sum(delta) as bigint) from mrr_changes where subscription_id = '{}'", gone.subscription);
+        assert_eq!(world.portal.count(&worth).await, 0, "what it was worth is gone from the figures");
+        let told = "select count(*) from audit_entries where action = 'subscription.removed' and before like '%active%' and after is null";
+        assert_eq!(world.portal.count(told).await, 1);
+        crate::staff::agree_with_rows(&world.portal).await;
+        assert_eq!(world.compare(false).await, [""; 0]);
+    }
+
+    async fn a_charge_that_stripe_knows_nothing_of_is_counted_no_more(world: World) {
+        let one = world.subscriber("Norte", "professional").await;
+        let charge = world.text("select id from charges").await;
+        world.vanish(&charge).await;
+        let found = world.only("orphan_row charge").await;
+        let mut browser = staff(&world).await;
+        confirm(&mut browser, &found.id, &[]).await.expect(StatusCode::SEE_OTHER);
+        assert_eq!(world.portal.count("select count(*) from charges").await, 0);
+        crate::staff::agree_with_rows(&world.portal).await;
+        let told = format!("select count(*) from audit_entries where action = 'charge.removed' and tenant_id = '{}'", one.tenant.id);
+        assert_eq!(world.portal.count(&told).await, 1);
+        assert_eq!(world.compare(false).await, [""; 0]);
+    }
+
+    async fn a_customer_that_stripe_knows_nothing_of_goes_with_everything_when_the_staff_say_so(world: World) {
+        let one = world.subscriber("Norte", "professional").await;
+        for table in ["charges", "invoices", "subscriptions", "customers"] {
+            let id = world.text(&format!("select id from {table}")).await;
+            world.vanish(&id).await;
+        }
+        let found = world.only("orphan_row customer").await;
+        assert_eq!((found.object_id.as_str(), found.amount), (one.customer.as_str(), 9_900), "what it is said to have paid");
+        let mut browser = staff(&world).await;
+        confirm(&mut browser, &found.id, &[]).await.expect(StatusCode::SEE_OTHER);
+        for table in ["charges", "invoices", "subscriptions"] {
+            assert_eq!(world.portal.count(&format!("select count(*) from {table}")).await, 0, "{table}");
+        }
+        crate::staff::agree_with_rows(&world.portal).await;
+        assert_eq!(world.compare(false).await, [""; 0]);
+    }
+
+    async fn another_card_that_nobody_told_of_is_a_stale_row(world: World) {
+        let one = world.subscriber("Norte", "professional").await;
+        assert_eq!(world.compare(false).await, [""; 0]);
+        world.portal.run("update customers set payment_method = replace(payment_method, '4242', '1111')").await;
+        let found = world.only("stale_row customer").await;
+        let change = &found.changes()[0];
+        assert_eq!((change.field.as_str(), &change.here["last4"], &change.stripe["last4"]), ("payment_method", &json!("1111"), &json!("4242")));
+        world.heals(&["stale_row customer"]).await;
+        assert_eq!(world.portal.count(&format!("select count(*) from customers where id = '{}' and payment_method like '%4242%'", one.customer)).await, 1);
+    }
+
     async fn metadata_of_another_tenant_is_written_back_when_the_staff_say_so(world: World) {
         let one = world.subscriber("Norte", "professional").await;
         let other = world.portal.tenant("Sur").await;
@@ -224,11 +311,8 @@ both_databases! {
         let one = world.subscriber("Norte", "professional").await;
         let report = Report { metric: "ai_tokens".into(), quantity: Some(500), idempotency_key: "one".into(), ..Report::default() };
         world.portal.report(&one.tenant.id, vec![report]).await;
-        for _ in 0..3 {
-            world.portal.clock.pass(61);
-            world.control.pass(61).await.unwrap();
-            world.switch("clock/advance", json!({ "seconds": 61 })).await;
-            world.settle().await;
+        for _ in 0..4 {
+            world.go_by(3_600).await;
         }
         assert_eq!(world.portal.count("select sent from usage_outbox").await, 500);
         // Stripe adds up after it was told: what is young is not compared.
@@ -241,5 +325,9 @@ both_databases! {
         world.vanish(&counted).await;
         let found = world.only("usage_differs usage").await;
         assert_eq!((&found.changes()[0].here, &found.changes()[0].stripe), (&json!(500), &json!(0)));
+        let mut browser = staff(&world).await;
+        confirm(&mut browser, &found.id, &[]).await.expect(StatusCode::SEE_OTHER);
+        assert_eq!(world.last("POST", "/v1/billing/meter_events")["payload"]["value"], json!("500"));
+        assert_eq!(world.compare(false).await, [""; 0]);
     }
 }

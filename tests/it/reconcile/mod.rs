@@ -1,12 +1,14 @@
 //! Stripe and the database torn apart in every way, and brought together again.
 
 mod bulk;
+mod command;
 mod drift;
+mod kinds;
 mod pages;
 mod runs;
 mod validation;
 
-use billing_portal::audit::Actor;
+use billing_portal::audit::{self, Actor, Entry};
 use billing_portal::reconcile::store::{self, Filter, FindingRow, Run};
 use billing_portal::reconcile::work::{self, Means, Step};
 use billing_portal::reconcile::{RunState, State};
@@ -55,6 +57,29 @@ impl World {
         self.post("/subscriptions", new).await["id"].as_str().unwrap().to_owned()
     }
 
+    /// Lets time go by on both sides, and does what is due then.
+    async fn go_by(&self, seconds: i64) {
+        self.portal.clock.pass(seconds);
+        self.control.pass(seconds).await.unwrap();
+        self.switch("clock/advance", json!({ "seconds": seconds })).await;
+        self.settle().await;
+    }
+
+    /// Writes down what tests make behind the portal's back: that tenants and users were created.
+    async fn enter(&self) {
+        let mut tx = self.portal.db.write().await.unwrap();
+        for (table, action) in [("tenants", "tenant.created"), ("users", "user.created")] {
+            let unheard = format!(
+                "select id from {table} t where not exists (select 1 from audit_entries e where e.object_id = t.id)"
+            );
+            for (id,) in tx.query_built(unheard).all::<(String,)>().await.unwrap() {
+                let entry = Entry::new(Actor::Command, action, self.portal.clock.now()).object(id);
+                audit::record(&mut tx, &entry).await.unwrap();
+            }
+        }
+        tx.commit().await.unwrap();
+    }
+
     fn means(&self) -> Means {
         Means::from(&self.portal.app)
     }
@@ -70,8 +95,13 @@ impl World {
 
     /// Takes steps until the run is through; waits where it waits.
     async fn finish(&self, run: &str) -> Run {
+        self.finish_with(&self.means(), run).await
+    }
+
+    /// The same by other means.
+    async fn finish_with(&self, means: &Means, run: &str) -> Run {
         for _ in 0..1_000 {
-            let step = work::step(&self.means(), HOLDER).await.unwrap();
+            let step = work::step(means, HOLDER).await.unwrap();
             let now = self.run_row(run).await;
             if now.state != RunState::Running {
                 return now;

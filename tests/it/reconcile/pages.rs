@@ -1,7 +1,10 @@
 //! The pages of the staff, and the files behind them.
 
+use billing_portal::audit::Actor;
+use billing_portal::reconcile::State;
 use http::StatusCode;
 use serde_json::{Value, json};
+use stripe_client_core::StripeMethod;
 
 use super::drift::staff;
 use crate::support::world::World;
@@ -38,6 +41,31 @@ both_databases! {
         let told = "select count(*) from audit_entries where action = 'reconciliation.repaired'";
         assert_eq!(world.portal.count(told).await, 1);
         browser.get("/staff/reconciliation").await.shows(&["Looks and repairs"]);
+    }
+
+    async fn what_could_not_be_repaired_is_tried_again_by_whoever_asks(world: World) {
+        let tenant = world.portal.tenant("Norte").await;
+        let new = json!({ "name": "Norte", "metadata": { "tenant_id": tenant.id.as_str() } });
+        world.quietly(StripeMethod::Post, "/customers", new).await;
+        let run = world.begin(false).await;
+        world.finish(&run).await;
+        // The tenant has had another customer for a while: the one that was found cannot be given to it.
+        world.portal.run(&format!("insert into customers (id, tenant_id, livemode, seen_at) values ('cus_other', '{}', false, 1)", tenant.id)).await;
+        let mut browser = staff(&world).await;
+        let path = format!("/staff/reconciliation/{run}");
+        browser.get(&path).await.shows(&["Repair one finding"]);
+        browser.post(&format!("{path}/repair"), &[]).await.expect(StatusCode::SEE_OTHER);
+        world.finish(&run).await;
+        assert_eq!(world.portal.count("select count(*) from reconciliation_findings where error is not null").await, 1);
+        browser.get(&path).await.shows(&["The repair did not work.", "Repair one finding"]);
+
+        world.portal.run("delete from customers").await;
+        browser.post(&format!("{path}/repair"), &[]).await.expect(StatusCode::SEE_OTHER);
+        let again = world.finish(&run).await;
+        assert!(matches!(again.actor, Actor::User(_)), "who asked is who did it: {:?}", again.actor);
+        assert_eq!(world.findings(&run).await[0].state, State::Repaired);
+        browser.get(&path).await.shows(&["Put right", "customers a second"]);
+        assert_eq!(world.compare(false).await, [""; 0]);
     }
 
     async fn the_report_is_a_file_for_programs_and_for_spreadsheets(world: World) {

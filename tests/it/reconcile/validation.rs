@@ -2,7 +2,7 @@
 
 use billing_portal::reconcile::checks::{Check, Verdict};
 use billing_portal::reconcile::store::checks::Report;
-use billing_portal::reconcile::work::checks;
+use billing_portal::reconcile::work::{cards, checks};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ both_databases! {
         let charge = world.text(&format!("select id from charges where customer_id = '{}'", one.customer)).await;
         world.post("/refunds", json!({ "charge": charge, "amount": 100 })).await;
         world.settle().await;
+        world.enter().await;
         let report = world.validate().await;
         for check in Check::ALL {
             assert_eq!(verdict(&report, check).0, Verdict::Pass, "{check:?}: {:?}", report.checks);
@@ -137,6 +138,108 @@ both_databases! {
         world.portal.run("update webhook_events set state = 'parked' where id in (select min(id) from webhook_events)").await;
         let report = checks::make(&world.means(), None, None).await.unwrap();
         assert_eq!(verdict(&report, Check::Webhooks).0, Verdict::Fail);
+    }
+
+    async fn events_that_had_to_be_fetched_count_against_delivery(world: World) {
+        staff(&world).await;
+        let one = world.subscriber("Norte", "starter").await;
+        world.portal.clock.pass(7_200);
+        let before = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&before, Check::Webhooks), (Verdict::Pass, Some(1_000_000)));
+        world.switch("deliveries/hold", json!({})).await;
+        world.post(&format!("/customers/{}", one.customer), json!({ "name": "Norte Ltd" })).await;
+        world.switch("deliveries/drop", json!({})).await;
+        world.switch("deliveries/release", json!({})).await;
+        let tools = billing_portal::worker::Tools::from(&world.portal.app);
+        assert!(billing_portal::webhooks::work::recover(&tools, "me", 600).await.unwrap() > Some(0));
+        world.settle().await;
+        assert_eq!(world.portal.count("select count(*) from webhook_events where origin = 'list' and state = 'done'").await, 1);
+        let fresh = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&fresh, Check::Webhooks).0, Verdict::Pass, "the delivery may still come");
+        world.portal.clock.pass(3_601);
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Webhooks).0, Verdict::Fail, "carried out, and never delivered");
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm' and data like '%webhooks%'").await, 1, "more than one in a hundred");
+    }
+
+    async fn what_happened_before_the_portal_was_there_was_nobodys_to_deliver(world: World) {
+        world.subscriber("Norte", "starter").await;
+        // As after an installation: all that is known was fetched, and happened before.
+        world.portal.run("update webhook_events set origin = 'list', created_at = received_at - 60").await;
+        world.portal.clock.pass(7_200);
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Webhooks).0, Verdict::Pass);
+    }
+
+    async fn a_customer_that_pays_and_is_unknown_here_is_revenue_that_differs(world: World) {
+        staff(&world).await;
+        world.switch("quiet", json!({ "on": true })).await;
+        let tenant = world.portal.tenant("Norte").await;
+        let new = json!({ "name": "Norte", "metadata": { "tenant_id": tenant.id.as_str() } });
+        let customer = world.post("/customers", new).await["id"].as_str().unwrap().to_owned();
+        let card = world.post("/payment_methods/pm_card_visa/attach", json!({ "customer": customer })).await;
+        let default = json!({ "invoice_settings": { "default_payment_method": card["id"] } });
+        world.post(&format!("/customers/{customer}"), default).await;
+        world.subscribe_again(&customer, tenant.id.as_str(), "enterprise").await;
+        world.switch("quiet", json!({ "on": false })).await;
+        let report = world.validate().await;
+        assert_eq!(verdict(&report, Check::Revenue), (Verdict::Fail, Some(1_000_000)), "all of what was paid");
+        assert_eq!(world.portal.count("select count(*) from mails where kind = 'alarm' and data like '%revenue%'").await, 1);
+        world.compare(true).await;
+        assert_eq!(verdict(&world.validate().await, Check::Revenue), (Verdict::Pass, Some(0)));
+    }
+
+    async fn lines_of_the_log_are_counted_for_thirty_days_whoever_wrote_them(world: World) {
+        let day = world.portal.clock.wall().as_second() / 86_400;
+        let mut tx = world.portal.db.write().await.unwrap();
+        for (day, process, lines) in [(day, "one", 2), (day, "one", 1), (day - 3, "other", 4), (day - 40, "one", 8)] {
+            billing_portal::audit::store::add_redacted(&mut tx, day, process, lines).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Cards), (Verdict::Fail, Some(7)));
+        world.portal.clock.pass(31 * 86_400);
+        let report = checks::make(&world.means(), None, None).await.unwrap();
+        assert_eq!(verdict(&report, Check::Cards), (Verdict::Pass, Some(0)));
+    }
+
+    async fn a_large_table_is_read_bit_by_bit_and_what_was_found_is_not_forgotten(world: World) {
+        for name in ["Norte", "Sur", "Este", "Oeste", "Centro"] {
+            world.portal.tenant(name).await;
+        }
+        world.portal.run("update tenants set name = 'Pay 4242 4242 4242 4242' where id = (select min(id) from tenants)").await;
+        let read = async || {
+            let all = cards::search_up_to(&world.means(), 2).await.unwrap();
+            let one = all.into_iter().find(|one| one.place == "tenants").unwrap();
+            (one.read, one.size, one.is_known, one.found.len())
+        };
+        assert_eq!(read().await, (2, 5, false, 1));
+        assert_eq!(read().await, (4, 5, false, 1), "found before, and looked at again");
+        assert_eq!(read().await, (5, 5, true, 1));
+        assert_eq!(read().await, (2, 5, true, 1), "from the beginning");
+        world.portal.run("update tenants set name = 'Pay'").await;
+        assert_eq!(read().await, (4, 5, true, 0));
+        world.portal.run("update tenants set name = 'Pay 4242 4242 4242 4242' where id = (select max(id) from tenants)").await;
+        assert_eq!(read().await, (5, 5, true, 1));
+    }
+
+    async fn a_number_is_found_wherever_it_was_left(world: World) {
+        let one = world.subscriber("Norte", "starter").await;
+        let tenant = one.tenant.id.as_str();
+        let number = "4000056655665556";
+        world.portal.run(&format!("update charges set failure_message = 'card {number} is lost'")).await;
+        world.portal.run(&format!("update products set description = 'Pay with {number}' where id = (select min(id) from products)")).await;
+        world.portal.run(&format!("insert into usage_events (tenant_id, key, metric, amount, outcome, used, hard, recorded_at)\
+            values ('{tenant}', 'of {number}', 'messages', 1, 'recorded', 1, false, 1)")).await;
+        world.portal.run(&format!("update webhook_events set error = 'no {number}' where id = (select min(id) from webhook_events)")).await;
+        let all = cards::search_up_to(&world.means(), 1_000).await.unwrap();
+        let mut found: Vec<_> = all.iter().flat_map(|one| one.found.iter().map(move |id| format!("{} {id}", one.place))).collect();
+        found.sort();
+        let places: Vec<_> = found.iter().map(|one| one.split(' ').next().unwrap()).collect();
+        assert_eq!(places, ["charges", "products", "usage_events", "webhook_events"], "{found:?}");
+        assert!(!found.iter().any(|one| one.contains(number)), "no report repeats it: {found:?}");
+        let again = cards::search_up_to(&world.means(), 1_000).await.unwrap();
+        assert_eq!(again.iter().map(|one| one.found.len()).sum::<usize>(), 4);
     }
 
     async fn each_run_that_ends_has_its_report(world: World) {
