@@ -64,7 +64,7 @@ pub async fn perform(app: &App, tenant: &Tenant, actor: &Actor, deed: &Deed, bud
         // A second click, or a page from before: what is, is shown.
         return Err(not_now());
     }
-    ask(app, live, deed, budget).await?;
+    let is_done = ask(app, live, deed, budget).await?;
     let mut tx = app.db.write().await?;
     let after = match deed {
         Deed::CancelAtPeriodEnd(reason) => json!({ "when": "period_end", "feedback": reason.feedback }),
@@ -75,14 +75,16 @@ pub async fn perform(app: &App, tenant: &Tenant, actor: &Actor, deed: &Deed, bud
         Entry::new(actor.clone(), deed.action(), app.clock.now()).tenant(tenant).object(live.id.as_str());
     audit::record(&mut tx, &entry.change(None, Some(after))).await?;
     tx.commit().await?;
-    refetch(app, &customer, actor, budget).await
+    refetch(app, &customer, actor, budget).await?;
+    if is_done { Ok(()) } else { Err(unpaid()) }
 }
 
 async fn refetch(app: &App, customer: &CustomerId, actor: &Actor, budget: Budget) -> Result<()> {
     Ok(sync::refetch(&app.db, &app.stripe, &app.clock, customer, actor, budget).await?)
 }
 
-async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> Result<()> {
+/// Asks Stripe for it; whether it is done. What is not waits for a payment.
+async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> Result<bool> {
     let key = Key::random();
     let id = &live.id;
     match deed {
@@ -97,7 +99,16 @@ async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> Res
             }
         }
         Deed::Resume if live.status == SubscriptionStatus::Paused => {
-            subscriptions::resume(&app.stripe, id, &key, budget).await?;
+            match subscriptions::resume(&app.stripe, id, &key, budget).await {
+                Ok(woken) => return Ok(woken.value.status != SubscriptionStatus::Paused),
+                // Waking costs a period, and there is no card to charge it to.
+                Err(stripe::Error::Refused(refusal))
+                    if refusal.code.as_deref() == Some("resource_missing") =>
+                {
+                    return Err(unpaid());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Deed::Resume => {
             let now = subscriptions::get_one(&app.stripe, id, budget).await?.value;
@@ -110,7 +121,7 @@ async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> Res
             subscriptions::resume_collection(&app.stripe, id, &key, budget).await?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A plan of changes would outlive the wish to leave: it goes first.
@@ -124,4 +135,9 @@ async fn release(app: &App, id: &SubscriptionId, budget: Budget) -> Result<()> {
 
 fn not_now() -> Error {
     Error::Conflict { reason: "cancel-not-now", way_on: Some(WayOn::new("/", "checkout-to-plan")) }
+}
+
+/// It sleeps on: what waking costs could not be charged.
+fn unpaid() -> Error {
+    Error::Conflict { reason: "cancel-resume-unpaid", way_on: Some(WayOn::new("/", "checkout-to-plan")) }
 }

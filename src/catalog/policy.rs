@@ -455,7 +455,8 @@ impl Catalog {
                 amounts.iter().find(|(currency, amount)| *amount % currency.step() != 0)
             {
                 let step = currency.step();
-                let problem = format!("an amount in {currency} must be a multiple of {step}: others cannot be charged");
+                let problem =
+                    format!("an amount in {currency} must be a multiple of {step}: others cannot be charged");
                 return invalid(at("prices"), problem);
             }
         }

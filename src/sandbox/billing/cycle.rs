@@ -204,7 +204,8 @@ fn billed_on(invoice: &Value, item: &Value) -> Option<Value> {
     };
     let mine: Vec<&Value> = invoice.items("lines").iter().filter(mine).collect();
     let first = mine.first()?;
-    let off = |line: &Value| line.items("discount_amounts").iter().map(|part| part.int("amount")).sum::<i64>();
+    let off =
+        |line: &Value| line.items("discount_amounts").iter().map(|part| part.int("amount")).sum::<i64>();
     let amount: i64 = mine.iter().map(|line| line.int("amount") - off(line)).sum();
     let discounts: Vec<&Value> =
         first.items("discount_amounts").iter().map(|part| part.look("discount")).collect();

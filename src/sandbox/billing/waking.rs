@@ -66,7 +66,9 @@ pub(crate) fn resume(state: &mut State, id: &str, anchor_now: bool, waking: Waki
         return Ok(());
     }
     if payments::method_for(state, &finalized).is_none() {
-        return Err(payments::Outcome::NoMethod.error().unwrap_or_else(|| ApiError::refused("No payment method.")));
+        return Err(payments::Outcome::NoMethod
+            .error()
+            .unwrap_or_else(|| ApiError::refused("No payment method.")));
     }
     payments::collect(state, &invoice, None, Presence::Away);
     Ok(())

@@ -161,9 +161,10 @@ fn amount(params: &Params<'_>, field: &str) -> Answer<(Value, Value)> {
 fn chargeable(currency: &str, amount: &Value, param: &str) -> Answer<()> {
     let step = lines::step(currency);
     match amount.as_i64() {
-        Some(amount) if amount % step != 0 => {
-            Err(ApiError::invalid(param, format!("Invalid amount for {currency}: it must be a multiple of {step}.")))
-        }
+        Some(amount) if amount % step != 0 => Err(ApiError::invalid(
+            param,
+            format!("Invalid amount for {currency}: it must be a multiple of {step}."),
+        )),
         _ => Ok(()),
     }
 }

@@ -45,7 +45,8 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
     }
     let step = lines::step(charge.text("currency"));
     if amount % step != 0 {
-        let message = format!("Invalid amount for {}: it must be a multiple of {step}.", charge.text("currency"));
+        let message =
+            format!("Invalid amount for {}: it must be a multiple of {step}.", charge.text("currency"));
         return Err(ApiError::invalid("amount", message));
     }
     let reason = params.word("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;

@@ -178,7 +178,9 @@ fn update(state: &mut State, call: &Call<'_>) -> Answer {
 /// What the present phase says of discounts and taxes holds at once.
 fn keep_present(state: &mut State, schedule: &Value) {
     let start = schedule.look("/current_phase/start_date");
-    let Some(phase) = schedule.items("phases").iter().find(|phase| phase["start_date"] == *start) else { return };
+    let Some(phase) = schedule.items("phases").iter().find(|phase| phase["start_date"] == *start) else {
+        return;
+    };
     let sub = state.find(Kind::Subscription, schedule.text("subscription"));
     schedules::settings(state, &sub, schedule, phase);
     state.tell_update(Kind::Subscription, sub.text("id"), "customer.subscription.updated", &sub);
@@ -251,7 +253,10 @@ fn phase_discounts(state: &State, phase: &Params<'_>, customer: &str) -> Answer 
             }
             None => {
                 let wish = discounts::wish(state, entry, customer)?;
-                discount(&Value::Null, &json!({ "coupon": wish.coupon, "promotion_code": wish.promotion_code }))
+                discount(
+                    &Value::Null,
+                    &json!({ "coupon": wish.coupon, "promotion_code": wish.promotion_code }),
+                )
             }
         })
     })?;

@@ -123,7 +123,10 @@ fn create(state: &mut State, call: &Call<'_>) -> Answer {
 /// The sandbox bills in Stripe's default mode alone: flexible, with the discounts of prorations in their amounts.
 fn one_mode(mode: &Params<'_>) -> Answer<()> {
     if mode.text("type")?.is_some_and(|kind| kind != "flexible") {
-        return Err(ApiError::invalid("billing_mode[type]", "The sandbox knows billing mode `flexible` alone."));
+        return Err(ApiError::invalid(
+            "billing_mode[type]",
+            "The sandbox knows billing mode `flexible` alone.",
+        ));
     }
     let discounts = mode.within("flexible").text("proration_discounts")?;
     if discounts.is_some_and(|word| word != "included") {

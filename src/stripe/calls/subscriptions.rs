@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use stripe_billing::subscription::{
     CancelSubscription, CancelSubscriptionCancellationDetails, ListSubscription, ListSubscriptionStatus,
     ResumeSubscription, ResumeSubscriptionBillingCycleAnchor, ResumeSubscriptionBillingCycleAnchorType,
-    ResumeSubscriptionPaymentBehavior,
-    RetrieveSubscription, UpdateSubscription, UpdateSubscriptionCancellationDetails, UpdateSubscriptionItems,
-    UpdateSubscriptionPauseCollection, UpdateSubscriptionPauseCollectionBehavior,
-    UpdateSubscriptionPaymentBehavior, UpdateSubscriptionProrationBehavior,
+    ResumeSubscriptionPaymentBehavior, RetrieveSubscription, UpdateSubscription,
+    UpdateSubscriptionCancellationDetails, UpdateSubscriptionItems, UpdateSubscriptionPauseCollection,
+    UpdateSubscriptionPauseCollectionBehavior, UpdateSubscriptionPaymentBehavior,
+    UpdateSubscriptionProrationBehavior,
 };
 use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest as _};
 

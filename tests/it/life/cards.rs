@@ -32,7 +32,11 @@ const CARDS: [(&str, End); 8] = [
 fn bank(payment_page: &str, asked: &Hosted) -> String {
     assert_eq!(asked.status, StatusCode::SEE_OTHER, "{}", asked.body);
     let origin = payment_page.split("/c/pay/").next().unwrap();
-    if asked.location.starts_with("http") { asked.location.clone() } else { format!("{origin}{}", asked.location) }
+    if asked.location.starts_with("http") {
+        asked.location.clone()
+    } else {
+        format!("{origin}{}", asked.location)
+    }
 }
 
 both_databases! {

@@ -57,21 +57,37 @@ type Wish = (usize, usize, i64);
 /// Something that is done, or happens.
 #[derive(Clone, Debug)]
 enum Act {
-    Subscribe { wish: Wish, currency: usize, code: usize, card: usize },
+    Subscribe {
+        wish: Wish,
+        currency: usize,
+        code: usize,
+        card: usize,
+    },
     /// Reviewed, confirmed so many seconds later.
-    Change { wish: Wish, wait: i64 },
+    Change {
+        wish: Wish,
+        wait: i64,
+    },
     Undo,
-    Cancel { now: bool },
+    Cancel {
+        now: bool,
+    },
     Resume,
     Pause,
     Collect,
-    BreakCard { asks: bool },
+    BreakCard {
+        asks: bool,
+    },
     PayAll,
     /// Tokens are used.
-    Use { tokens: i64 },
+    Use {
+        tokens: i64,
+    },
     /// Somebody works in Stripe's dashboard.
     Dashboard(Deed),
-    Pass { seconds: i64 },
+    Pass {
+        seconds: i64,
+    },
 }
 
 /// What somebody does in Stripe's dashboard.
@@ -81,9 +97,15 @@ enum Deed {
     Incomplete,
     /// A trial that ends in sleep without a card.
     SleepyTrial,
-    Edit { wish: Wish },
-    Coupon { which: usize },
-    Balance { minor: i64 },
+    Edit {
+        wish: Wish,
+    },
+    Coupon {
+        which: usize,
+    },
+    Balance {
+        minor: i64,
+    },
     Refund,
     Sleep,
     EndWithPeriod,
@@ -146,7 +168,15 @@ fn charted() -> Vec<Vec<Act>> {
     let soon = Act::Pass { seconds: 28 * 86_400 + 79_000 };
     vec![
         // Trialing, changed in the trial, active, late, unpaid, paid again.
-        vec![buy(0), Act::Change { wish: (2, 0, 1), wait: 60 }, days(11), late.clone(), days(32), days(22), Act::PayAll],
+        vec![
+            buy(0),
+            Act::Change { wish: (2, 0, 1), wait: 60 },
+            days(11),
+            late.clone(),
+            days(32),
+            days(22),
+            Act::PayAll,
+        ],
         // Incomplete, then over; declined at first, then bought.
         vec![
             Act::Subscribe { wish: (1, 0, 3), currency: 2, code: 1, card: 1 },
@@ -166,7 +196,15 @@ fn charted() -> Vec<Vec<Act>> {
             days(40),
         ],
         // An upgrade that fails shortly before the renewal, and whose invoice nobody may pay afterwards.
-        vec![buy(1), soon.clone(), late, Act::Change { wish: (2, 0, 1), wait: 0 }, days(1), Act::PayAll, days(33)],
+        vec![
+            buy(1),
+            soon.clone(),
+            late,
+            Act::Change { wish: (2, 0, 1), wait: 0 },
+            days(1),
+            Act::PayAll,
+            days(33),
+        ],
         // A quote that the renewal overtakes, and seats twice in one period, with use, a coupon and a credit.
         vec![
             buy(1),
@@ -313,7 +351,10 @@ impl Company<'_> {
             (Some(customer), _) => customer,
             (None, Deed::Incomplete | Deed::SleepyTrial) => {
                 let budget = billing_portal::stripe::Budget::work();
-                billing_portal::checkout::customer(self.app, &self.tenant, Language::En, budget).await.unwrap().to_string()
+                billing_portal::checkout::customer(self.app, &self.tenant, Language::En, budget)
+                    .await
+                    .unwrap()
+                    .to_string()
             }
             (None, _) => return,
         };
@@ -324,7 +365,10 @@ impl Company<'_> {
                 self.ask(&format!("/customers/{customer}"), json!({ "balance": minor })).await;
             }
             (Deed::Refund, _) => {
-                let sql = format!("select id from charges where tenant_id = '{}' and status = 'succeeded'", self.tenant.id);
+                let sql = format!(
+                    "select id from charges where tenant_id = '{}' and status = 'succeeded'",
+                    self.tenant.id
+                );
                 if let Some(charge) = self.world.texts(&sql).await.pop() {
                     self.ask("/refunds", json!({ "charge": charge })).await;
                 }
@@ -367,10 +411,12 @@ impl Company<'_> {
     /// Another price for what is bought, settled with the next invoice.
     async fn edit_there(&self, live: &str, (plan, interval, seats): Wish) {
         let sub = self.world.read(&format!("/subscriptions/{live}")).await;
-        let licensed = sub["items"]["data"].as_array().unwrap().iter().find(|item| !item["quantity"].is_null());
+        let licensed =
+            sub["items"]["data"].as_array().unwrap().iter().find(|item| !item["quantity"].is_null());
         let Some(item) = licensed else { return };
         let price = self.world.price_of(PLANS[plan], INTERVALS[interval]).await;
-        let items = json!([{ "id": item["id"], "price": price, "quantity": if plan == 1 { seats } else { 1 } }]);
+        let items =
+            json!([{ "id": item["id"], "price": price, "quantity": if plan == 1 { seats } else { 1 } }]);
         self.ask(&format!("/subscriptions/{live}"), json!({ "items": items })).await;
     }
 
@@ -594,8 +640,16 @@ async fn lives(db: Db, cases: u32) {
     for acts in charted() {
         seen.extend(live(&world, &app, &router, next(), &acts).await);
     }
-    let all =
-        ["active", "canceled", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid"];
+    let all = [
+        "active",
+        "canceled",
+        "incomplete",
+        "incomplete_expired",
+        "past_due",
+        "paused",
+        "trialing",
+        "unpaid",
+    ];
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), all, "each was looked at");
     let config = Cases { cases, max_shrink_iters: 12, failure_persistence: None, ..Cases::default() };
     let done = TestRunner::new(config).run(&life(), |acts| {

@@ -90,7 +90,10 @@ async fn stripe_s_own_preview_of_an_upgrade_is_ours_to_the_cent() {
     account.control("clock/advance", json!({ "to": upgrade + 600 })).await;
     let shown =
         preview(&account, &sub, &gold, &format!("&subscription_details[proration_date]={upgrade}")).await;
-    assert_eq!((amounts(&shown), int(&shown, "/subtotal"), int(&shown, "/total")), (vec![-166, 541, 3252], 3627, 3627));
+    assert_eq!(
+        (amounts(&shown), int(&shown, "/subtotal"), int(&shown, "/total")),
+        (vec![-166, 541, 3252], 3627, 3627)
+    );
     let descriptions: Vec<String> =
         (0..2).map(|line| text(&shown, &format!("/lines/data/{line}/description"))).collect();
     assert_eq!(
@@ -184,7 +187,8 @@ async fn the_remaining_time_is_charged_with_the_discounts_in_its_amount() {
         let more = format!("&proration_behavior=always_invoice&expand[]=latest_invoice&proration_date={at}");
         let changed = change(&account, &sub, &twenty, &more).await;
         let invoice = &changed["latest_invoice"];
-        let whole = int(&sub, "/items/data/0/current_period_end") - int(&sub, "/items/data/0/current_period_start");
+        let whole =
+            int(&sub, "/items/data/0/current_period_end") - int(&sub, "/items/data/0/current_period_start");
         if whole == 30 * DAY {
             assert_eq!(amounts(invoice), expected, "{coupon}");
         }
@@ -195,7 +199,14 @@ async fn the_remaining_time_is_charged_with_the_discounts_in_its_amount() {
         }
     }
     let form = "customer=cus_1&items[0][price]=price_1&billing_mode[type]=flexible&billing_mode[flexible][proration_discounts]=itemized";
-    account.refused(400, "POST", "/v1/subscriptions", &form.replace("cus_1", &account.customer("pm_card_visa").await)).await;
+    account
+        .refused(
+            400,
+            "POST",
+            "/v1/subscriptions",
+            &form.replace("cus_1", &account.customer("pm_card_visa").await),
+        )
+        .await;
 }
 
 /// The comparison of billing modes, "Bill usage-based items based on price at time of reporting": 1,000 calls at 0.10 a hundred,

@@ -129,7 +129,11 @@ async fn waking_twice_leaves_one_invoice_to_pay() {
     let (id, customer) = asleep(&account).await;
     let path = format!("/v1/subscriptions/{id}/resume");
     account.refused(400, "POST", &path, "payment_behavior=resume_on_payment_success").await;
-    assert_eq!(text(&account.latest_invoice(&id).await, "/billing_reason"), "subscription_create", "nothing was left behind");
+    assert_eq!(
+        text(&account.latest_invoice(&id).await, "/billing_reason"),
+        "subscription_create",
+        "nothing was left behind"
+    );
     account.card(&customer, "pm_card_chargeCustomerFail").await;
     for anchor in ["", "&billing_cycle_anchor[type]=unchanged"] {
         let asked = account.post(&path, &format!("payment_behavior=resume_on_payment_success{anchor}")).await;
@@ -145,7 +149,8 @@ async fn waking_twice_leaves_one_invoice_to_pay() {
     let awake = account.subscription(&id).await;
     assert_eq!(text(&awake, "/status"), "active");
     let charges = account.get(&format!("/v1/charges?customer={customer}")).await;
-    let paid = charges["data"].as_array().unwrap().iter().filter(|charge| charge["status"] == "succeeded").count();
+    let paid =
+        charges["data"].as_array().unwrap().iter().filter(|charge| charge["status"] == "succeeded").count();
     assert_eq!(paid, 1);
     account.refused(400, "POST", &path, "").await;
 }
@@ -192,10 +197,12 @@ async fn a_resumption_that_is_given_up_wakes_and_one_that_is_voided_does_not() {
 
 /// What a schedule from a subscription says of a downgrade at the end of the period, with what each phase says of discounts.
 async fn downgrade(account: &Account, more: &str) -> (String, Value) {
-    let (small, large) = (account.price("Small", 1000, "month").await, account.price("Large", 5000, "month").await);
+    let (small, large) =
+        (account.price("Small", 1000, "month").await, account.price("Large", 5000, "month").await);
     let customer = account.customer("pm_card_visa").await;
     account.post(&format!("/v1/customers/{customer}"), "address[country]=ES").await;
-    let sub = account.subscribe(&customer, &large, "&discounts[0][coupon]=TENTH&automatic_tax[enabled]=true").await;
+    let sub =
+        account.subscribe(&customer, &large, "&discounts[0][coupon]=TENTH&automatic_tax[enabled]=true").await;
     let id = text(&sub, "/id");
     let made = account.post("/v1/subscription_schedules", &format!("from_subscription={id}")).await;
     assert_eq!(text(&made, "/phases/0/discounts/0/discount"), text(&sub, "/discounts/0"), "taken over");
@@ -235,12 +242,16 @@ async fn a_discount_survives_a_planned_change_where_the_phases_name_it() {
 async fn a_failed_renewal_is_tried_again_on_the_days_of_the_schedule_and_no_others() {
     let account = Account::open().await;
     account.control("settings", json!({ "retry_days": [1, 3, 5, 7], "after_retries": "unpaid" })).await;
-    let (price, customer) = (account.price("Plan", 1000, "month").await, account.customer("pm_card_visa").await);
+    let (price, customer) =
+        (account.price("Plan", 1000, "month").await, account.customer("pm_card_visa").await);
     let id = text(&account.subscribe(&customer, &price, "").await, "/id");
     card(&account, &customer, FAILS).await;
     account.pass(30 * DAY).await;
     let draft = account.latest_invoice(&id).await;
-    assert_eq!((text(&draft, "/status"), int(&draft, "/automatically_finalizes_at")), ("draft".into(), START + 30 * DAY + HOUR));
+    assert_eq!(
+        (text(&draft, "/status"), int(&draft, "/automatically_finalizes_at")),
+        ("draft".into(), START + 30 * DAY + HOUR)
+    );
     account.pass(HOUR).await;
     let mut seen = Vec::new();
     for day in 0..10 {
@@ -260,21 +271,32 @@ async fn a_failed_renewal_is_tried_again_on_the_days_of_the_schedule_and_no_othe
 #[tokio::test]
 async fn invoices_are_voided_or_given_up_once_and_keep_what_was_true() {
     let account = Account::open().await;
-    let (price, customer) = (account.price("Plan", 1000, "month").await, account.customer("pm_card_visa").await);
+    let (price, customer) =
+        (account.price("Plan", 1000, "month").await, account.customer("pm_card_visa").await);
     let id = text(&account.subscribe(&customer, &price, "").await, "/id");
     account.post(&format!("/v1/customers/{customer}"), "balance=-300").await;
     card(&account, &customer, FAILS).await;
     account.pass(30 * DAY + HOUR).await;
     let open = account.latest_invoice(&id).await;
-    assert_eq!((int(&open, "/total"), int(&open, "/amount_due"), int(&open, "/starting_balance")), (1000, 700, -300));
+    assert_eq!(
+        (int(&open, "/total"), int(&open, "/amount_due"), int(&open, "/starting_balance")),
+        (1000, 700, -300)
+    );
     let path = format!("/v1/invoices/{}", text(&open, "/id"));
     account.refused(400, "DELETE", &path, "").await;
     let given_up = account.post(&format!("{path}/mark_uncollectible"), "").await;
-    assert_eq!((text(&given_up, "/status"), &given_up["next_payment_attempt"]), ("uncollectible".into(), &json!(null)));
+    assert_eq!(
+        (text(&given_up, "/status"), &given_up["next_payment_attempt"]),
+        ("uncollectible".into(), &json!(null))
+    );
     account.refused(400, "POST", &format!("{path}/mark_uncollectible"), "").await;
     let void = account.post(&format!("{path}/void"), "").await;
     assert_eq!((text(&void, "/status"), int(&void, "/amount_remaining")), ("void".into(), 0));
-    assert_eq!(int(&account.get(&format!("/v1/customers/{customer}")).await, "/balance"), -300, "the credit is back");
+    assert_eq!(
+        int(&account.get(&format!("/v1/customers/{customer}")).await, "/balance"),
+        -300,
+        "the credit is back"
+    );
     account.refused(400, "POST", &format!("{path}/void"), "").await;
     let events = account.events().await;
     for event in ["invoice.marked_uncollectible", "invoice.voided", "payment_intent.canceled"] {
@@ -288,14 +310,19 @@ async fn a_refund_and_a_dispute_are_told_with_the_charge_they_are_of() {
     let price = account.price("Plan", 1000, "month").await;
     account.subscribe(&account.customer("pm_card_visa").await, &price, "").await;
     let charge = text(&account.get("/v1/charges").await, "/data/0/id");
-    let refund = account.post("/v1/refunds", &format!("charge={charge}&amount=400&reason=requested_by_customer")).await;
+    let refund = account
+        .post("/v1/refunds", &format!("charge={charge}&amount=400&reason=requested_by_customer"))
+        .await;
     assert_eq!((text(&refund, "/charge"), int(&refund, "/amount")), (charge.clone(), 400));
     account.subscribe(&account.customer("pm_card_createDispute").await, &price, "").await;
     let dispute = account.get("/v1/disputes").await["data"][0].clone();
     let disputed = account.get(&format!("/v1/charges/{}", text(&dispute, "/charge"))).await;
     assert_eq!((disputed["disputed"].clone(), text(&dispute, "/reason")), (json!(true), "fraudulent".into()));
     account.post(&format!("/v1/disputes/{}/close", text(&dispute, "/id")), "").await;
-    assert_eq!(text(&account.get(&format!("/v1/disputes/{}", text(&dispute, "/id"))).await, "/status"), "lost");
+    assert_eq!(
+        text(&account.get(&format!("/v1/disputes/{}", text(&dispute, "/id"))).await, "/status"),
+        "lost"
+    );
     let events = account.events().await;
     for event in ["charge.refunded", "refund.created", "charge.dispute.created", "charge.dispute.closed"] {
         assert!(events.iter().any(|known| known == event), "{event}");
@@ -307,8 +334,15 @@ async fn a_refund_and_a_dispute_are_told_with_the_charge_they_are_of() {
 async fn no_amount_is_charged_that_its_currency_has_no_coin_for() {
     let account = Account::open().await;
     account.post("/v1/coupons", "id=THIRD&percent_off=33&duration=forever").await;
-    for (currency, amount, wrong, due) in [("ugx", 50_100, 50_050, 33_600), ("isk", 99_900, 99_901, 66_900), ("kwd", 5130, 5124, 3440), ("jpy", 999, 0, 669)] {
-        let price = |amount: i64| format!("currency={currency}&unit_amount={amount}&recurring[interval]=month&product_data[name]=P");
+    for (currency, amount, wrong, due) in [
+        ("ugx", 50_100, 50_050, 33_600),
+        ("isk", 99_900, 99_901, 66_900),
+        ("kwd", 5130, 5124, 3440),
+        ("jpy", 999, 0, 669),
+    ] {
+        let price = |amount: i64| {
+            format!("currency={currency}&unit_amount={amount}&recurring[interval]=month&product_data[name]=P")
+        };
         if wrong != 0 {
             account.refused(400, "POST", "/v1/prices", &price(wrong)).await;
         }
@@ -319,5 +353,50 @@ async fn no_amount_is_charged_that_its_currency_has_no_coin_for() {
         assert_eq!((int(&paid, "/amount_due"), int(&paid, "/amount_paid")), (due, due), "{currency}");
         let owed = int(&paid, "/total") - due;
         assert_eq!(int(&paid, "/ending_balance"), owed, "{currency}: what was rounded stays in the balance");
+    }
+}
+
+/// <https://docs.stripe.com/customer-management>, limitations: with usage-based prices or several items there is only cancelling.
+#[tokio::test]
+async fn the_customer_portal_changes_no_subscription_that_is_billed_by_use() {
+    let account = Account::open().await;
+    let form = "display_name=Tokens&event_name=tokens&default_aggregation[formula]=sum";
+    let meter = text(&account.post("/v1/billing/meters", form).await, "/id");
+    let form = format!(
+        "currency=usd&product_data[name]=Tokens&unit_amount_decimal=0.3&recurring[interval]=month\
+         &recurring[usage_type]=metered&recurring[meter]={meter}"
+    );
+    let tokens = text(&account.post("/v1/prices", &form).await, "/id");
+    let plan = account.price("Plan", 1000, "month").await;
+    let configuration = text(
+        &account
+            .post(
+                "/v1/billing_portal/configurations",
+                &format!(
+                    "features[subscription_cancel][enabled]=true&features[subscription_update][enabled]=true\
+                     &features[subscription_update][default_allowed_updates][0]=quantity\
+                     &features[subscription_update][products][0][product]={}&features[subscription_update][products][0][prices][0]={plan}",
+                    text(&account.get(&format!("/v1/prices/{plan}")).await, "/product")
+                ),
+            )
+            .await,
+        "/id",
+    );
+    for (more, offered) in [("", true), (format!("&items[1][price]={tokens}").as_str(), false)] {
+        let customer = account.customer("pm_card_visa").await;
+        let id = text(&account.subscribe(&customer, &plan, more).await, "/id");
+        let session = |flow: &str| {
+            format!(
+                "customer={customer}&configuration={configuration}&return_url=http://x&flow_data[type]={flow}&flow_data[{flow}][subscription]={id}"
+            )
+        };
+        account.post("/v1/billing_portal/sessions", &session("subscription_cancel")).await;
+        if offered {
+            account.post("/v1/billing_portal/sessions", &session("subscription_update")).await;
+        } else {
+            account
+                .refused(400, "POST", "/v1/billing_portal/sessions", &session("subscription_update"))
+                .await;
+        }
     }
 }
