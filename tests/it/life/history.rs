@@ -205,6 +205,15 @@ fn charted() -> Vec<Vec<Act>> {
             Act::PayAll,
             days(33),
         ],
+        // Ended with the period, taken back, ended at once, and bought again.
+        vec![
+            buy(2),
+            Act::Cancel { now: false },
+            Act::Resume,
+            Act::Dashboard(Deed::Refund),
+            Act::Cancel { now: true },
+            Act::Subscribe { wish: (1, 1, 2), currency: 3, code: 0, card: 0 },
+        ],
         // A quote that the renewal overtakes, and seats twice in one period, with use, a coupon and a credit.
         vec![
             buy(1),
