@@ -88,7 +88,7 @@ const RESUME: WayOn = Some(("POST", "/subscription/resume"));
 const CREATE: WayOn = Some(("POST", "/subscription/create"));
 
 /// What stands in the way: the key of the words that pages say, the code that programs are told, and what to do instead.
-const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 14] = [
+const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 15] = [
     ("checkout-already-subscribed", "live_subscription", PREVIEW),
     ("checkout-busy", "checkout_busy", CREATE),
     ("change-no-subscription", "no_subscription", CREATE),
@@ -100,6 +100,7 @@ const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 14] = [
     ("change-meanwhile", "changed_meanwhile", PREVIEW),
     ("change-expired", "quote_expired", PREVIEW),
     ("cancel-not-now", "not_in_this_state", Some(("GET", "/subscription"))),
+    ("cancel-resume-unpaid", "payment_missing", PORTAL),
     ("subscription-nothing-yet", "no_subscription", CREATE),
     ("subscription-task-not-offered", "task_not_offered", PREVIEW),
     ("invoices-no-link", "no_document", None),

@@ -230,7 +230,10 @@ pub(super) async fn close(app: &App, session: &Session, budget: Budget) -> Resul
         None => match sessions::create(&app.stripe, &session.request, &key(session)?, budget).await {
             Ok(made) => made.value.id,
             Err(error) if error.is_safe_to_retry() => return Err(error.into()),
-            Err(_) => return forget(app, session).await,
+            Err(_) => {
+                end_by_reference(app, session, budget).await?;
+                return forget(app, session).await;
+            }
         },
     };
     match sessions::expire(&app.stripe, &id, &Key::random(), budget).await {
@@ -239,6 +242,15 @@ pub(super) async fn close(app: &App, session: &Session, budget: Budget) -> Resul
         // It is complete or expired already: what it is, Stripe tells.
         Err(_) => refresh(app, &id, budget).await.map(drop),
     }
+}
+
+/// Ends what Stripe may have made of a session all the same, where its key no longer finds it.
+async fn end_by_reference(app: &App, session: &Session, budget: Budget) -> Result<()> {
+    let open = sessions::open_of(&app.stripe, &session.request.customer, budget).await?.value;
+    for own in open.iter().filter(|open| open.client_reference_id.as_deref() == Some(session.id.as_str())) {
+        sessions::expire(&app.stripe, &own.id, &Key::random(), budget).await?;
+    }
+    Ok(())
 }
 
 async fn forget(app: &App, session: &Session) -> Result<()> {

@@ -78,6 +78,13 @@ struct Incoming {
 }
 
 impl Incoming {
+    /// What makes a request the same as another: its path and its parameters, in whatever order they were sent.
+    fn fingerprint(&self) -> Vec<u8> {
+        let mut parameters: Vec<&[u8]> = self.body.split(|byte| *byte == b'&').collect();
+        parameters.sort_unstable();
+        [self.path.as_bytes(), b"\n", &parameters.join(&b'&')].concat()
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
     }
@@ -121,7 +128,7 @@ impl Incoming {
         if key.len() > 255 {
             return Err(ApiError::refused("Idempotency keys can be at most 255 characters long."));
         }
-        let fingerprint = [self.path.as_bytes(), b"\n", &self.body].concat();
+        let fingerprint = self.fingerprint();
         let kept = handle.peek(|state| {
             let now = state.clock.wall();
             state.keys.claim(key, fingerprint, now)

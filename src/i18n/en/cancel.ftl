@@ -26,6 +26,7 @@ cancel-resumed = Your subscription goes on.
 cancel-paused = Payments are paused.
 cancel-collecting = Payments are collected again.
 cancel-not-now = The state of your subscription does not allow this, or it is done already.
+cancel-resume-unpaid = Waking the subscription costs a new period, and that could not be charged. Add a card that works, then resume it again.
 cancel-no-such-reason = Choose one of the reasons, or none.
 cancel-comment-long = Write at most { $most } characters.
 cancel-resume = Resume the subscription

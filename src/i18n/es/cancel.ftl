@@ -26,6 +26,7 @@ cancel-resumed = Tu suscripción continúa.
 cancel-paused = Los cobros están en pausa.
 cancel-collecting = Los cobros se han reanudado.
 cancel-not-now = El estado de tu suscripción no lo permite, o ya está hecho.
+cancel-resume-unpaid = Reanudar la suscripción cuesta un periodo nuevo y no se ha podido cobrar. Añada una tarjeta válida y vuelva a reanudarla.
 cancel-no-such-reason = Elige uno de los motivos, o ninguno.
 cancel-comment-long = Escribe como máximo { $most } caracteres.
 cancel-resume = Reanudar la suscripción

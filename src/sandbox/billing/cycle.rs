@@ -148,15 +148,16 @@ pub(crate) fn refresh_usage(state: &mut State, invoice_id: &str) {
     let (customer, currency) = (invoice.text("customer").to_owned(), invoice.text("currency").to_owned());
     let (counted, kept): (Vec<Value>, Vec<Value>) =
         invoice.items("lines").iter().cloned().partition(|line| line.note("kind") == "usage");
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = Vec::new();
     let mut fresh = Vec::new();
     for line in &counted {
         let item = line.text("/parent/subscription_item_details/subscription_item");
-        if seen.contains(&item) {
+        let period = (line.int("/period/start"), line.int("/period/end"));
+        // A price with tiers has several lines; a price that changed within the period has its own part of it.
+        if seen.contains(&(item, period)) {
             continue;
         }
-        seen.push(item);
-        let period = (line.int("/period/start"), line.int("/period/end"));
+        seen.push((item, period));
         let Ok(tariff) = Tariff::of(state, line.text("/pricing/price_details/price"), &currency) else {
             continue;
         };

@@ -309,6 +309,13 @@ fn read_flow(state: &State, flow: &Params<'_>, configuration: &Value, customer: 
                 "The subscription is not one that the customer can change.",
             ));
         }
+        if feature == "subscription_update" && !is_changeable(&sub) {
+            return Err(ApiError::invalid(
+                of.name("subscription"),
+                "This subscription cannot be updated in the customer portal: it has several items, usage-based prices or \
+                 invoices that are sent. It can only be canceled there.",
+            ));
+        }
         made[kind] = match kind {
             "subscription_cancel" => json!({ "retention": null, "subscription": sub["id"] }),
             "subscription_update" => json!({ "subscription": sub["id"] }),
@@ -322,6 +329,14 @@ fn read_flow(state: &State, flow: &Params<'_>, configuration: &Value, customer: 
         made[kind] = json!({});
     }
     Ok(made)
+}
+
+/// Whether the customer portal can change what a subscription buys: one with several items, with usage-based prices, or whose
+/// invoices are sent, can be canceled there alone (<https://docs.stripe.com/customer-management>, limitations).
+pub(crate) fn is_changeable(sub: &Value) -> bool {
+    let items = sub.items("items");
+    let metered = |item: &Value| item.text("/price/recurring/usage_type") == "metered";
+    items.len() == 1 && !items.iter().any(metered) && sub.text("collection_method") == "charge_automatically"
 }
 
 fn confirm_items(of: &Params<'_>) -> Answer {

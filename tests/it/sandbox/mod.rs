@@ -5,4 +5,5 @@ mod life;
 mod proration;
 mod protocol;
 mod typed;
+mod waits;
 mod webhooks;

@@ -16,6 +16,7 @@ use super::super::{missing, sheet};
 use super::{Portal, ending, licensed, period_end, plan_name, price_text, product_name, within};
 use crate::sandbox::engine::Handle;
 use crate::sandbox::json::Json as _;
+use crate::sandbox::objects::portal::is_changeable;
 use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
 
@@ -199,7 +200,10 @@ impl SubscriptionView {
                 _ => "",
             },
             outlook: outlook(state, portal, subscription, ending),
-            update: address(portal.allows("subscription_update") && ending.is_none(), "update"),
+            update: address(
+                portal.allows("subscription_update") && ending.is_none() && is_changeable(subscription),
+                "update",
+            ),
             cancel: address(cancels && ending.is_none(), "cancel"),
             keep: address(cancels && ending.is_some(), "keep"),
         }

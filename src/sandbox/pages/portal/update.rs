@@ -16,6 +16,7 @@ use super::{Portal, licensed, period_end, price_text, product_name, within};
 use crate::sandbox::engine::Handle;
 use crate::sandbox::errors::Answer;
 use crate::sandbox::json::Json as _;
+use crate::sandbox::objects::portal::is_changeable;
 use crate::sandbox::state::State;
 use crate::sandbox::store::Kind;
 
@@ -86,7 +87,7 @@ async fn choose(
 ) -> Response {
     within(&handle, &id, &headers, |state, portal| {
         let allowed = portal.is_for("subscription_update") || portal.allows("subscription_update");
-        let subscription = portal.subscription(state, &subscription).filter(|_| allowed);
+        let subscription = changeable(state, portal, &subscription).filter(|_| allowed);
         let Some(subscription) = subscription else { return missing(&headers) };
         let page = UpdatePage::new(state, portal, &subscription, Vec::new());
         answer::page(StatusCode::OK, &page.frame, &page)
@@ -100,7 +101,7 @@ async fn review(
     headers: HeaderMap,
 ) -> Response {
     within(&handle, &id, &headers, |state, portal| {
-        let Some(subscription) = portal.subscription(state, &subscription) else { return missing(&headers) };
+        let Some(subscription) = changeable(state, portal, &subscription) else { return missing(&headers) };
         let change = match Change::of(state, portal, subscription.clone(), &wish) {
             Ok(change) => change,
             Err(problem) => return refused(state, portal, &subscription, problem),
@@ -121,7 +122,7 @@ async fn confirm(
     let fields = Fields::parse(&body);
     let wish = Wish { price: fields.get("price").to_owned(), quantity: fields.get("quantity").to_owned() };
     within(&handle, &id, &headers, |state, portal| {
-        let Some(subscription) = portal.subscription(state, &subscription) else { return missing(&headers) };
+        let Some(subscription) = changeable(state, portal, &subscription) else { return missing(&headers) };
         let change = match Change::of(state, portal, subscription.clone(), &wish) {
             Ok(change) => change,
             Err(problem) => return refused(state, portal, &subscription, problem),
@@ -139,6 +140,11 @@ async fn confirm(
             Err(error) => refused(state, portal, &subscription, Problem::of_page(error.field("message"))),
         }
     })
+}
+
+/// A subscription of this customer that the customer portal can change.
+fn changeable(state: &State, portal: &Portal, id: &str) -> Option<std::sync::Arc<Value>> {
+    portal.subscription(state, id).filter(|subscription| is_changeable(subscription))
 }
 
 fn refused(state: &State, portal: &Portal, subscription: &Value, problem: Problem) -> Response {
