@@ -63,6 +63,7 @@ impl App {
     /// Puts the portal together, on a runtime.
     pub fn new(db: Db, clock: Clock, stripe: Stripe, config: Config, catalog: Catalog) -> Self {
         let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
+        let auth = auth.with_policy(catalog.dunning);
         let inbox = Inbox::open(db.clone());
         let secrets = Keyring::new(db.clone(), stripe.clone(), config.webhook_secrets.clone());
         let usage = usage::Gate::start(db.clone(), &catalog);

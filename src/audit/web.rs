@@ -15,7 +15,7 @@ use super::export::Form;
 use super::words::{self, ACTIONS};
 use super::{ActorKind, Filter, Shown, store};
 use crate::app::App;
-use crate::auth::{Manager, Staff};
+use crate::auth::{Administrator, Staff};
 use crate::clock::from_seconds;
 use crate::db::Db;
 use crate::error::{Error, Result};
@@ -123,7 +123,7 @@ impl ListPage {
 async fn own(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Query(mut asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
     asked.tenant.clear();
@@ -159,7 +159,7 @@ async fn list(
 async fn own_csv(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
     file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Csv)
@@ -168,7 +168,7 @@ async fn own_csv(
 async fn own_jsonl(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
     file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Jsonl)

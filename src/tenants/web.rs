@@ -12,7 +12,7 @@ use tower_sessions::Session;
 use super::provision::{self, Change};
 use super::{Tenant, TenantId, words};
 use crate::audit::{Actor, Entry};
-use crate::auth::{Auth, Manager, SignedIn};
+use crate::auth::{Administrator, Auth, Manager, SignedIn};
 use crate::error::{Error, FieldError, Result};
 use crate::i18n::{self, Language};
 use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
@@ -92,7 +92,7 @@ impl Settings {
     }
 }
 
-async fn show_settings(page: Page, manager: Manager) -> Html<SettingsPage> {
+async fn show_settings(page: Page, manager: Administrator) -> Html<SettingsPage> {
     let typed = Settings::of(&manager.tenant);
     Html(SettingsPage { page, zones: i18n::zones_with(&typed.time_zone), typed })
 }
@@ -115,7 +115,7 @@ async fn keep_settings(
     let actor = Actor::User(manager.user.id.as_str().to_owned());
     let by = Entry::new(actor, "tenant.changed", page.now()).address(address.to_string());
     let mut tx = auth.db.write().await?;
-    provision::update(&mut tx, manager.tenant, &change, &by).await?;
+    provision::update(&mut tx, manager.0.tenant, &change, &by).await?;
     tx.commit().await?;
     Ok(redirect("/settings").flash(Flash::success("tenants-saved")).into_response())
 }

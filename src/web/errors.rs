@@ -124,6 +124,7 @@ fn words(error: &Error) -> (&'static str, &'static str) {
         Error::MethodNotAllowed => ("web-method-title", "web-method-text"),
         Error::SignInRequired { .. } => ("web-sign-in-title", "web-sign-in-text"),
         Error::Forbidden => ("web-forbidden-title", "web-forbidden-text"),
+        Error::Restricted(restricted) => ("access-restricted-title", restricted.key),
         Error::Refused(_) => ("web-conflict-title", "web-unreadable-text"),
         Error::Forged(_) => ("web-forged-title", "web-forged-text"),
         Error::Unreadable(_) | Error::UnsupportedMediaType => ("web-unreadable-title", "web-unreadable-text"),
@@ -141,6 +142,7 @@ fn words(error: &Error) -> (&'static str, &'static str) {
 fn way_on(error: &Error) -> Option<WayOn> {
     match error {
         Error::Conflict { way_on, .. } | Error::Gone { way_on, .. } => way_on.clone(),
+        Error::Restricted(restricted) => Some(restricted.way_on.clone()),
         _ => None,
     }
     .or_else(|| Some(WayOn::new("/", "web-go-home")))
@@ -154,6 +156,7 @@ fn json(error: &Error) -> Response {
             serde_json::Value::Object(said.collect())
         }
         Error::Refused(refusal) => refusal.details.clone(),
+        Error::Restricted(why) => serde_json::json!({ "level": why.level, "reason": why.reason }),
         _ => serde_json::json!({}),
     };
     let body =
@@ -166,6 +169,7 @@ fn developer_words(error: &Error) -> String {
     match error {
         Error::TooManyRequests { retry_after } => format!("too many requests, try again in {retry_after} s"),
         Error::Conflict { reason, .. } | Error::Gone { reason, .. } => Language::En.word(reason),
+        Error::Restricted(why) => Language::En.word(why.key),
         Error::Invalid(_) => "some fields cannot be accepted; details names each".to_owned(),
         Error::Refused(refusal) => refusal.words.clone(),
         Error::StripeUnavailable { .. } => {

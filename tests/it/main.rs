@@ -26,6 +26,7 @@ mod pages;
 mod readme;
 mod reconcile;
 mod replay;
+mod restricted;
 mod sandbox;
 mod sessions;
 mod staff;
