@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use axum::middleware::from_fn_with_state;
 
 use crate::catalog::policy::Catalog;
 use crate::clock::Clock;
@@ -127,7 +128,9 @@ pub fn furnish(app: App, pages: Router<App>) -> Router {
         .merge(api::router(&app))
         .merge(webhooks::web::router())
         .merge(health::router(ready));
-    web::furnish(routes, Arc::clone(&app.config.site)).with_state(app)
+    web::furnish(routes, Arc::clone(&app.config.site))
+        .layer(from_fn_with_state(app.clone(), audit::web::note_refusals))
+        .with_state(app)
 }
 
 /// An address that leads nowhere, for who is signed in and who is not: the page knows which.

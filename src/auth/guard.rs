@@ -20,6 +20,7 @@ use super::hasher::Hasher;
 use super::{Identity, Membership, Role, User, UserId, store};
 use crate::access::Access;
 use crate::audit::Actor;
+use crate::audit::refusals::Refusals;
 use crate::catalog::policy::Dunning;
 use crate::clock::Clock;
 use crate::db::{Db, SessionStore};
@@ -48,13 +49,15 @@ pub struct Auth {
     pub(super) clock: Clock,
     https: bool,
     policy: Dunning,
+    /// What was written down of refusals.
+    pub refusals: Refusals,
 }
 
 impl Auth {
     /// Sessions live by `clock.wall()`; on `https` their cookie is bound to the host and to encrypted connections.
     pub fn new(db: Db, clock: Clock, https: bool) -> Self {
         let sessions = SessionStore::new(db.clone(), clock.clone());
-        Self { db, sessions, hasher: Hasher::default(), clock, https, policy: Dunning::default() }
+        Self { db, sessions, hasher: Hasher::default(), clock, https, policy: Dunning::default(), refusals: Refusals::default() }
     }
 
     /// With the catalogue's days of missing payments: they decide what a tenant may do.
@@ -284,6 +287,7 @@ impl SignedIn {
             .iter()
             .filter(|other| here.is_none_or(|here| here.tenant.id != other.tenant.id));
         Person {
+            id: user.id.as_str().to_owned(),
             name: user.name.clone(),
             email: user.email.as_str().to_owned(),
             tenant: here.map(|here| choice(&here.tenant)),

@@ -10,6 +10,10 @@ use super::{Html, Page, Visit, redirect};
 use crate::error::{Error, FieldError, WayOn};
 use crate::i18n::Language;
 
+/// The error that an answer came of, left on it for who writes refusals down.
+#[derive(Clone, Debug)]
+pub struct Told(pub Arc<Error>);
+
 /// Dresses an answer that is an error and has no words yet; leaves every other as it is.
 pub(super) fn render(visit: &Arc<Visit>, mut response: Response) -> Response {
     let error = response.extensions_mut().remove::<Arc<Error>>();
@@ -27,6 +31,7 @@ pub(super) fn render(visit: &Arc<Visit>, mut response: Response) -> Response {
         *dressed.status_mut() = if is_program { program_status(&error, status) } else { status };
     }
     keep(response.headers(), dressed.headers_mut());
+    dressed.extensions_mut().insert(Told(error));
     dressed
 }
 
@@ -36,6 +41,7 @@ pub(crate) fn for_program(mut response: Response) -> Response {
     let mut dressed = json(&error);
     *dressed.status_mut() = program_status(&error, response.status());
     keep(response.headers(), dressed.headers_mut());
+    dressed.extensions_mut().insert(Told(error));
     dressed
 }
 

@@ -25,6 +25,7 @@ mod ops;
 mod pages;
 mod readme;
 mod reconcile;
+mod refusals;
 mod replay;
 mod restricted;
 mod sandbox;
