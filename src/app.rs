@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use axum::middleware::from_fn_with_state;
 
 use crate::catalog::policy::Catalog;
 use crate::clock::Clock;
@@ -63,6 +64,7 @@ impl App {
     /// Puts the portal together, on a runtime.
     pub fn new(db: Db, clock: Clock, stripe: Stripe, config: Config, catalog: Catalog) -> Self {
         let auth = auth::Auth::new(db.clone(), clock.clone(), config.site.is_https());
+        let auth = auth.with_policy(catalog.dunning);
         let inbox = Inbox::open(db.clone());
         let secrets = Keyring::new(db.clone(), stripe.clone(), config.webhook_secrets.clone());
         let usage = usage::Gate::start(db.clone(), &catalog);
@@ -126,7 +128,9 @@ pub fn furnish(app: App, pages: Router<App>) -> Router {
         .merge(api::router(&app))
         .merge(webhooks::web::router())
         .merge(health::router(ready));
-    web::furnish(routes, Arc::clone(&app.config.site)).with_state(app)
+    web::furnish(routes, Arc::clone(&app.config.site))
+        .layer(from_fn_with_state(app.clone(), audit::web::note_refusals))
+        .with_state(app)
 }
 
 /// An address that leads nowhere, for who is signed in and who is not: the page knows which.

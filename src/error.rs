@@ -35,6 +35,9 @@ pub enum Error {
     /// Their role does not allow it.
     #[error("forbidden")]
     Forbidden,
+    /// Their role would, but what the tenant may do at this moment does not.
+    #[error("access is restricted: {}", .0.reason)]
+    Restricted(Box<Restricted>),
     /// The form did not come from our page, or its session has ended.
     #[error("the form is not one of ours: {0}")]
     Forged(&'static str),
@@ -90,6 +93,19 @@ pub enum Error {
     /// A fault of ours.
     #[error("internal error")]
     Internal(#[source] Cause),
+}
+
+/// Why a tenant may change nothing at this moment, and the way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restricted {
+    /// How much is open, in the API's word.
+    pub level: &'static str,
+    /// Why, in the API's word.
+    pub reason: &'static str,
+    /// The key of the sentence that says why.
+    pub key: &'static str,
+    /// The page that helps.
+    pub way_on: WayOn,
 }
 
 /// What the API answers where the general words of an [`Error`] would leave a program in the dark.
@@ -242,7 +258,7 @@ impl Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::Forged(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::Restricted(_) | Self::Forged(_) => StatusCode::FORBIDDEN,
             Self::Unreadable(_) => StatusCode::BAD_REQUEST,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict { .. } => StatusCode::CONFLICT,
@@ -264,6 +280,7 @@ impl Error {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::SignInRequired { .. } => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::Restricted(_) => "access_restricted",
             Self::Forged(_) => "forged_form",
             Self::Unreadable(_) => "bad_request",
             Self::Invalid(_) => "invalid_input",
@@ -289,7 +306,11 @@ impl Error {
             Self::StripeUnavailable { request_id } => {
                 tracing::warn!(stripe_request_id = request_id, "Stripe is unavailable");
             }
-            Self::Forged(_) | Self::Unreadable(_) | Self::Forbidden | Self::Refused(_) => {
+            Self::Forged(_)
+            | Self::Unreadable(_)
+            | Self::Forbidden
+            | Self::Restricted(_)
+            | Self::Refused(_) => {
                 tracing::info!(refusal = %self, "refused");
             }
             _ => tracing::debug!(refusal = %self, "refused"),

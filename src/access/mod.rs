@@ -7,6 +7,7 @@ pub mod api;
 pub mod store;
 
 use crate::auth::Role;
+use crate::error::{Error, Restricted, WayOn};
 use crate::catalog::policy::Dunning;
 use crate::stripe::snapshot::SubscriptionStatus;
 
@@ -128,6 +129,27 @@ pub fn decide(
             Access { level: Level::ReadOnly, reason: Reason::Supervisor, until: tenant.until }
         }
         Some(Role::Supervisor | Role::Owner | Role::Admin) | None => tenant,
+    }
+}
+
+impl Access {
+    /// Lets a change through, or says why there is none, with the way out. What gets a tenant out of trouble (to pay, to cancel, the
+    /// details of bills) is not asked about: it stays open at any level.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where the role is why, else [`Error::Restricted`].
+    pub fn allows_change(&self) -> Result<(), Error> {
+        if self.level == Level::Full {
+            return Ok(());
+        }
+        let way_on = match self.reason {
+            Reason::Role | Reason::Supervisor => return Err(Error::Forbidden),
+            Reason::Overdue | Reason::Unpaid => WayOn::new("/payment", "dunning-pay"),
+            Reason::Paused => WayOn::new("/subscription/resume", "access-way-resume"),
+            _ => WayOn::new("/", "web-go-home"),
+        };
+        let (level, reason, key) = (self.level.as_str(), self.reason.as_str(), self.reason.key());
+        Err(Error::Restricted(Box::new(Restricted { level, reason, key, way_on })))
     }
 }
 

@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 use super::key::{ApiKey, Secret};
 use super::token::{HostUser, Refused};
 use super::{Scope, store};
+use crate::access;
 use crate::app::App;
 use crate::audit::{Actor, Entry};
 use crate::auth::Role;
@@ -122,19 +123,25 @@ pub trait Permission: Send + Sync + 'static {
     /// The scope that a key must have.
     const SCOPE: Scope;
 
+    /// Whether the tenant's access is asked too: a tenant that is read only or blocked changes nothing.
+    const ASKS_ACCESS: bool;
+
     /// Whether a user of that role may.
     fn allows(role: Role) -> bool;
 }
 
 /// Declares permissions, each with the roles that have it.
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $scope:ident, |$role:pat_param| $allows:expr;)*) => {$(
+    (@ asks) => { true };
+    (@) => { false };
+    ($($(#[$doc:meta])* $name:ident = $scope:ident, |$role:pat_param| $allows:expr $(, $asks:ident access)?;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
 
         impl Permission for $name {
             const SCOPE: Scope = Scope::$scope;
+            const ASKS_ACCESS: bool = permissions!(@ $($asks)?);
 
             fn allows($role: Role) -> bool {
                 $allows
@@ -146,8 +153,10 @@ macro_rules! permissions {
 permissions! {
     /// Reading plan, subscription and invoices: owner, admin, supervisor.
     ReadBilling = BillingRead, |role| role.reads_billing();
-    /// Changing anything about billing: owner, admin.
-    WriteBilling = BillingWrite, |role| role.manages_billing();
+    /// Changing anything about billing: owner, admin, of a tenant whose access is full.
+    WriteBilling = BillingWrite, |role| role.manages_billing(), asks access;
+    /// Changing what gets a tenant out of trouble, such as paying and cancelling: owner, admin, at any level of access.
+    SettleBilling = BillingWrite, |role| role.manages_billing();
     /// Reading usage: owner, admin, supervisor.
     ReadUsage = UsageRead, |role| role.reads_billing();
     /// Asking whether there is room for more: whoever the host lets use its product.
@@ -176,8 +185,10 @@ pub struct For<P> {
 
 /// Reads the billing of a tenant.
 pub type TenantReader = For<ReadBilling>;
-/// Changes the billing of a tenant.
+/// Changes the billing of a tenant whose access is full.
 pub type TenantManager = For<WriteBilling>;
+/// Changes what gets a tenant out of trouble, whatever its access.
+pub type TenantAdministrator = For<SettleBilling>;
 
 /// The host application itself, with a key that has permission `P`. Which tenant it is about stands in the path or the body:
 /// [`KeyFor::tenant`].
@@ -236,7 +247,15 @@ impl<P: Permission> FromRequestParts<App> for For<P> {
         let caller = Caller::from_request_parts(parts, app).await?;
         caller.check::<P>()?;
         match &caller.tenant {
-            Some(tenant) => Ok(Self { tenant: tenant.clone(), caller, permission: PhantomData }),
+            Some(tenant) => {
+                if P::ASKS_ACCESS {
+                    access::store::standing(&mut app.db.read().await?, tenant.id.as_str())
+                        .await?
+                        .access(caller.role(), &app.catalog.dunning, app.clock.now())
+                        .allows_change()?;
+                }
+                Ok(Self { tenant: tenant.clone(), caller, permission: PhantomData })
+            }
             None if caller.names_tenant => Err(Error::NotFound),
             None => Err(Error::field("X-Tenant-Id", "api-tenant-missing")),
         }

@@ -37,7 +37,7 @@ pub mod web;
 pub mod work;
 
 pub use body::{Input, Json, Query};
-pub use caller::{Caller, For, KeyFor, MaybeCaller, TenantManager, TenantReader};
+pub use caller::{Caller, For, KeyFor, MaybeCaller, TenantAdministrator, TenantManager, TenantReader};
 pub use fields::Fields;
 pub use jwks::{Jwks, NotASource, Pace, Source};
 pub use key::{ApiKey, Fault, NewKey, Secret};

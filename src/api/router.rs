@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use http::header;
+use http::{StatusCode, header};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::caller::{self, Found, Uses};
@@ -15,6 +15,7 @@ use super::limit::{Limits, Rates};
 use super::repeat::{self, Seal};
 use super::{BASE, document};
 use crate::app::App;
+use crate::audit::refusals::By;
 use crate::error::{Error, Result};
 use crate::stripe::Stripe;
 use crate::web::Visit;
@@ -81,7 +82,14 @@ async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Resp
         Ok(found) => {
             let caller = found.0.as_ref().ok().cloned();
             request.extensions_mut().insert(found);
-            repeat::answer(&app, caller.as_ref(), request, next).await
+            let mut response = repeat::answer(&app, caller.as_ref(), request, next).await;
+            if response.status() == StatusCode::FORBIDDEN
+                && let Some(caller) = caller
+            {
+                let tenant = caller.tenant().map(|tenant| tenant.id.to_string());
+                response.extensions_mut().insert(By { actor: caller.actor(), tenant });
+            }
+            response
         }
         Err(error) => error.into_response(),
     }

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod coverage;
 pub mod export;
 pub mod redact;
+pub mod refusals;
 mod row;
 pub mod store;
 pub mod web;

@@ -1,9 +1,12 @@
 //! The audit as pages and files: a tenant's own entries, and all of them for staff.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -12,14 +15,15 @@ use http_body_util::channel::Channel;
 use serde::Deserialize;
 
 use super::export::Form;
+use super::refusals::{self, By};
 use super::words::{self, ACTIONS};
-use super::{ActorKind, Filter, Shown, store};
+use super::{Actor, ActorKind, Filter, Shown, store};
 use crate::app::App;
-use crate::auth::{Manager, Staff};
+use crate::auth::{Administrator, Staff};
 use crate::clock::from_seconds;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::web::{Html, Page};
+use crate::web::{Html, Page, Told, Visit};
 
 /// Entries on a page.
 const PAGE: usize = 50;
@@ -35,6 +39,44 @@ pub fn router() -> Router<App> {
         .route("/staff/audit", get(all))
         .route("/staff/audit.csv", get(all_csv))
         .route("/staff/audit.jsonl", get(all_jsonl))
+}
+
+/// Around everything: writes down whom an answer refused what. An answer that refuses nothing passes by.
+pub async fn note_refusals(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let extensions = response.extensions_mut();
+    if let (Some(Told(error)), Some(visit)) = (extensions.remove::<Told>(), extensions.remove::<Arc<Visit>>())
+        && let Some(action) = refusals::action(&error, visit.route())
+        && let Err(error) = note(&app, action, extensions.remove(), error.code(), &visit).await
+    {
+        tracing::warn!(%error, action, "a refusal was not written down");
+    }
+    response
+}
+
+async fn note(
+    app: &App,
+    action: &'static str,
+    by: Option<By>,
+    code: &str,
+    visit: &Visit,
+) -> crate::db::Result<()> {
+    let by = by.unwrap_or_else(|| match visit.person() {
+        Some(person) => By {
+            actor: Actor::User(person.id.clone()),
+            tenant: person.tenant.as_ref().map(|tenant| tenant.id.clone()),
+        },
+        None => By { actor: Actor::Visitor, tenant: None },
+    });
+    let address = visit.address().to_string();
+    let who = by.actor.id().unwrap_or(&address);
+    if !app.auth.refusals.is_new(action, who, visit.route(), app.clock.wall()) {
+        return Ok(());
+    }
+    let entry = refusals::entry(action, by, &address, code, visit.route(), app.clock.now());
+    let mut tx = app.db.write().await?;
+    store::record(&mut tx, &entry).await?;
+    tx.commit().await
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -123,7 +165,7 @@ impl ListPage {
 async fn own(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Query(mut asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
     asked.tenant.clear();
@@ -159,7 +201,7 @@ async fn list(
 async fn own_csv(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
     file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Csv)
@@ -168,7 +210,7 @@ async fn own_csv(
 async fn own_jsonl(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
     file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Jsonl)

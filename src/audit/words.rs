@@ -4,6 +4,10 @@
 pub const ACTIONS: &[(&str, &str)] = &[
     ("session.started", "audit-session-started"),
     ("session.refused", "audit-session-refused"),
+    ("session.throttled", "audit-session-throttled"),
+    ("access.refused", "audit-access-refused"),
+    ("api.refused", "audit-api-refused"),
+    ("webhook.refused", "audit-webhook-refused"),
     ("session.ended", "audit-session-ended"),
     ("session.ended_elsewhere", "audit-session-ended-elsewhere"),
     ("session.moved", "audit-session-moved"),

@@ -1,9 +1,11 @@
-//! Permissions that a handler names in its signature: [`Visitor`], [`SignedIn`], [`Reader`], [`Manager`], [`Staff`].
+//! Permissions that a handler names in its signature: [`Visitor`], [`SignedIn`], [`Reader`], [`Administrator`], [`Manager`],
+//! [`Staff`].
 //!
 //! Each is found once per request, by the session (from memory, as a rule) and one query for the user with all their tenants.
 //! A role that was taken away is gone with the next request.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -16,10 +18,13 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use super::behalf::Behalf;
 use super::hasher::Hasher;
 use super::{Identity, Membership, Role, User, UserId, store};
+use crate::access::Access;
 use crate::audit::Actor;
+use crate::audit::refusals::Refusals;
+use crate::catalog::policy::Dunning;
 use crate::clock::Clock;
 use crate::db::{Db, SessionStore};
-use crate::dunning;
+use crate::{access, dunning};
 use crate::error::{Error, Result, WayOn};
 use crate::tenants::{Tenant, TenantId};
 use crate::web::cookies::{self, Kind};
@@ -43,13 +48,22 @@ pub struct Auth {
     pub hasher: Hasher,
     pub(super) clock: Clock,
     https: bool,
+    policy: Dunning,
+    /// What was written down of refusals.
+    pub refusals: Refusals,
 }
 
 impl Auth {
     /// Sessions live by `clock.wall()`; on `https` their cookie is bound to the host and to encrypted connections.
     pub fn new(db: Db, clock: Clock, https: bool) -> Self {
         let sessions = SessionStore::new(db.clone(), clock.clone());
-        Self { db, sessions, hasher: Hasher::default(), clock, https }
+        Self { db, sessions, hasher: Hasher::default(), clock, https, policy: Dunning::default(), refusals: Refusals::default() }
+    }
+
+    /// With the catalogue's days of missing payments: they decide what a tenant may do.
+    #[must_use]
+    pub fn with_policy(self, policy: Dunning) -> Self {
+        Self { policy, ..self }
     }
 
     /// The layer that brings the session to the routes of pages. The store keeps idle and absolute age; the cookie merely has
@@ -103,18 +117,21 @@ impl Auth {
         session.insert(TENANT, tenant.as_str()).await.map_err(unavailable)
     }
 
-    /// What every page must tell somebody who may see the billing of the tenant: that a payment is missing.
-    async fn notice(&self, signed_in: &SignedIn, visit: &Visit) -> Result<Option<Notice>> {
+    /// What the tenant may do, for somebody who may see its billing; and what every page must tell them: that a payment is missing.
+    async fn standing(&self, signed_in: &SignedIn, visit: &Visit) -> Result<Option<(Access, Option<Notice>)>> {
         let Some(here) = signed_in.at.as_ref().filter(|here| here.role.reads_billing()) else {
             return Ok(None);
         };
+        let standing =
+            access::store::standing(&mut self.db.read().await?, here.tenant.id.as_str()).await?;
+        let access = standing.access(None, &self.policy, visit.now());
         let user = signed_in.user();
         let zone = user.time_zone.as_ref().unwrap_or(&here.tenant.time_zone);
-        let language = visit.language_for(user.language);
-        let may_pay = here.role.manages_billing();
-        let mut tx = self.db.read().await?;
-        let tenant = here.tenant.id.as_str();
-        Ok(dunning::web::notice(&mut tx, tenant, may_pay, language, zone, visit.now()).await?)
+        let (language, may_pay) = (visit.language_for(user.language), here.role.manages_billing());
+        let notice = standing
+            .case
+            .map(|case| dunning::web::notice(&case, &access, may_pay, language, zone, visit.now()));
+        Ok(Some((access, notice)))
     }
 
     /// Who sent a request.
@@ -178,6 +195,8 @@ pub struct SignedIn {
     identity: Arc<Identity>,
     /// The tenant whose pages are shown and the user's role in it; nothing for who belongs to none.
     pub at: Option<Membership>,
+    /// What that tenant may do; known of who may see its billing.
+    access: Option<Access>,
     /// Whom they act as, where they are of the staff and do.
     behalf: Option<Arc<Behalf>>,
 }
@@ -193,9 +212,10 @@ pub struct Reader {
     pub role: Role,
 }
 
-/// Somebody who may change the billing of the current tenant: owner, admin.
+/// Somebody whose role changes the billing of the current tenant: owner, admin. Whatever the tenant may do at this moment: for what
+/// only looks, and for what gets it out of trouble, such as paying and cancelling. All else asks for a [`Manager`].
 #[derive(Clone, Debug)]
-pub struct Manager {
+pub struct Administrator {
     /// Who.
     pub user: User,
     /// Of which tenant.
@@ -204,7 +224,19 @@ pub struct Manager {
     pub role: Role,
 }
 
-impl Manager {
+/// An [`Administrator`] of a tenant that may change something at this moment, as `access` decides.
+#[derive(Clone, Debug)]
+pub struct Manager(pub Administrator);
+
+impl Deref for Manager {
+    type Target = Administrator;
+
+    fn deref(&self) -> &Administrator {
+        &self.0
+    }
+}
+
+impl Administrator {
     /// Who they are, in the audit.
     pub fn actor(&self) -> Actor {
         Actor::User(self.user.id.as_str().to_owned())
@@ -222,7 +254,7 @@ impl SignedIn {
     /// A user at the tenant that was chosen, or at the one they see first.
     pub(super) fn new(identity: Identity, chosen: Option<&TenantId>) -> Self {
         let at = identity.current(chosen).cloned();
-        Self { identity: Arc::new(identity), at, behalf: None }
+        Self { identity: Arc::new(identity), at, access: None, behalf: None }
     }
 
     /// The same, acting for somebody.
@@ -255,6 +287,7 @@ impl SignedIn {
             .iter()
             .filter(|other| here.is_none_or(|here| here.tenant.id != other.tenant.id));
         Person {
+            id: user.id.as_str().to_owned(),
             name: user.name.clone(),
             email: user.email.as_str().to_owned(),
             tenant: here.map(|here| choice(&here.tenant)),
@@ -289,11 +322,13 @@ where
         let session =
             session.ok_or_else(|| Error::internal("the route lies outside of the session layer"))?;
         let named = session.id().is_some();
-        let visitor = Self(Auth::from_ref(state).find(&session).await?);
+        let mut visitor = Self(Auth::from_ref(state).find(&session).await?);
         if let Some(visit) = parts.extensions.get::<Arc<Visit>>() {
-            match &visitor.0 {
+            match &mut visitor.0 {
                 Some(signed_in) => {
-                    let notice = Auth::from_ref(state).notice(signed_in, visit).await?;
+                    let standing = Auth::from_ref(state).standing(signed_in, visit).await?;
+                    signed_in.access = standing.as_ref().map(|(access, _)| *access);
+                    let notice = standing.and_then(|(_, notice)| notice);
                     visit.introduce(Person { notice, ..signed_in.person() });
                 }
                 None if named && session.id().is_none() => visit.session_is_over(),
@@ -337,7 +372,7 @@ where
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Manager
+impl<S: Send + Sync> FromRequestParts<S> for Administrator
 where
     Auth: FromRef<S>,
 {
@@ -346,6 +381,21 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let Reader { user, tenant, role } = Reader::from_request_parts(parts, state).await?;
         if role.manages_billing() { Ok(Self { user, tenant, role }) } else { Err(Error::Forbidden) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Manager
+where
+    Auth: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let administrator = Administrator::from_request_parts(parts, state).await?;
+        let signed_in = SignedIn::from_request_parts(parts, state).await?;
+        let access = signed_in.access.ok_or_else(|| Error::internal("the route lies outside of the pages"))?;
+        access.allows_change()?;
+        Ok(Self(administrator))
     }
 }
 

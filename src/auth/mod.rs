@@ -33,7 +33,7 @@ use crate::tenants::{Tenant, TenantId};
 
 pub use behalf::Behalf;
 pub use device::Device;
-pub use guard::{Auth, Manager, Origin, Reader, SignedIn, Staff, Visitor};
+pub use guard::{Administrator, Auth, Manager, Origin, Reader, SignedIn, Staff, Visitor};
 pub use hasher::{Hasher, Verdict};
 pub use mint::Asker;
 pub use password::{Password, PasswordFault};

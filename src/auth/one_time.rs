@@ -52,6 +52,8 @@ impl Auth {
             [Count::of_email("mail", email.as_str(), Limit::Mail), Count::of_address("mail-from", from)];
         let mut tx = self.db.write().await?;
         if let Err(refused) = admit(&mut tx, &counts, wall).await? {
+            self.note_haste(&mut tx, from, "link.asked").await?;
+            tx.commit().await?;
             return Ok(Err(refused));
         }
         let request = links::Request {

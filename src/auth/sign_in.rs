@@ -8,7 +8,9 @@ use super::counting::{Count, admit, forgive};
 use super::hasher::Verdict;
 use super::throttle::{Limit, Refused};
 use super::{Auth, Email, Origin, SignedIn, UserId, store};
+use crate::audit::refusals::{self, By};
 use crate::audit::{self, Actor, Entry};
+use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::tenants::TenantId;
 
@@ -58,6 +60,8 @@ impl Auth {
         let at_home = store::is_at_home(&mut tx, user, &address.to_string(), now).await?;
         let counts = counts(&typed, address, at_home);
         if let Err(refused) = admit(&mut tx, &counts, now).await? {
+            self.note_haste(&mut tx, address, refusal).await?;
+            tx.commit().await?;
             return Ok(Outcome::Refused(refused));
         }
         tx.commit().await?;
@@ -85,6 +89,18 @@ impl Auth {
 }
 
 impl Auth {
+    /// Writes down that somebody at an address tries too often, once a minute.
+    pub(super) async fn note_haste(&self, tx: &mut Tx, address: IpAddr, what: &'static str) -> Result<()> {
+        let address = address.to_string();
+        let action = "session.throttled";
+        if self.refusals.is_new(action, &address, what, self.clock.wall()) {
+            let by = By { actor: Actor::Visitor, tenant: None };
+            let entry = refusals::entry(action, by, &address, "too_many_requests", what, self.clock.now());
+            audit::record(tx, &entry).await?;
+        }
+        Ok(())
+    }
+
     /// Begins the session of a user who has shown who they are, at the tenant they see first, and writes it down.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use super::{Deed, LONGEST_COMMENT, REASONS, act};
 use crate::api::fields::{boolean, text};
 use crate::api::view::told;
-use crate::api::{Fields, Input, Json, TenantManager};
+use crate::api::{Fields, Input, Json, TenantAdministrator};
 use crate::app::App;
 use crate::error::Result;
 use crate::stripe::Budget;
@@ -62,7 +62,7 @@ impl Input for Leaving {
 )]
 async fn cancel(
     State(app): State<App>,
-    manager: TenantManager,
+    manager: TenantAdministrator,
     Json(Leaving(deed)): Json<Leaving>,
 ) -> Result<axum::Json<Current>> {
     perform(&app, &manager, &deed).await
@@ -87,13 +87,13 @@ impl Input for Nothing {
 )]
 async fn resume(
     State(app): State<App>,
-    manager: TenantManager,
+    manager: TenantAdministrator,
     Json(Nothing): Json<Nothing>,
 ) -> Result<axum::Json<Current>> {
     perform(&app, &manager, &Deed::Resume).await
 }
 
-async fn perform(app: &App, manager: &TenantManager, deed: &Deed) -> Result<axum::Json<Current>> {
+async fn perform(app: &App, manager: &TenantAdministrator, deed: &Deed) -> Result<axum::Json<Current>> {
     let (tenant, caller) = (&manager.tenant, &manager.caller);
     act::perform(app, tenant, &caller.actor(), deed, Budget::page()).await.map_err(told)?;
     Current::latest(app, tenant, caller).await.map(axum::Json)

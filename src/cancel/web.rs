@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Deed, LONGEST_COMMENT, Options, REASONS, act, options};
 use crate::app::App;
-use crate::auth::Manager;
+use crate::auth::{Administrator, Manager};
 use crate::catalog;
 use crate::catalog::pricing::words;
 use crate::error::{Error, FieldError, Result, WayOn};
@@ -56,11 +56,11 @@ struct Leaving {
     when: String,
 }
 
-async fn ask(page: Page, State(app): State<App>, who: Manager) -> Result<Response> {
+async fn ask(page: Page, State(app): State<App>, who: Administrator) -> Result<Response> {
     Ok(Html(cancel_page(page, &app, &who, Leaving::default()).await?).into_response())
 }
 
-async fn cancel_page(page: Page, app: &App, who: &Manager, typed: Leaving) -> Result<CancelPage> {
+async fn cancel_page(page: Page, app: &App, who: &Administrator, typed: Leaving) -> Result<CancelPage> {
     let mut tx = app.db.read().await?;
     let billing = store::billing(&mut tx, who.tenant.id.as_str()).await?;
     let offer = catalog::store::offer(&mut tx).await?;
@@ -109,7 +109,7 @@ fn reason_key(reason: &str) -> &'static str {
 async fn cancel(
     page: Page,
     State(app): State<App>,
-    who: Manager,
+    who: Administrator,
     Form(leaving): Form<Leaving>,
 ) -> Result<Response> {
     let comment = leaving.comment.trim();
@@ -151,7 +151,7 @@ struct ConfirmPage {
 async fn confirm_page(
     page: Page,
     app: &App,
-    who: &Manager,
+    who: &Administrator,
     deed: &Deed,
     words: (&'static str, &'static str),
     action: &'static str,
@@ -163,7 +163,7 @@ async fn confirm_page(
     Ok(Html(ConfirmPage { page, words, action, consequences }).into_response())
 }
 
-async fn ask_resume(page: Page, State(app): State<App>, who: Manager) -> Result<Response> {
+async fn ask_resume(page: Page, State(app): State<App>, who: Administrator) -> Result<Response> {
     let words = ("cancel-resume-title", "cancel-resume");
     confirm_page(page, &app, &who, &Deed::Resume, words, "/subscription/resume", |page, _, live| {
         if live.status == SubscriptionStatus::Paused {
@@ -191,7 +191,7 @@ async fn ask_pause(page: Page, State(app): State<App>, who: Manager) -> Result<R
     .await
 }
 
-async fn ask_collect(page: Page, State(app): State<App>, who: Manager) -> Result<Response> {
+async fn ask_collect(page: Page, State(app): State<App>, who: Administrator) -> Result<Response> {
     let words = ("cancel-collect-title", "cancel-collect");
     let action = "/subscription/collect";
     confirm_page(page, &app, &who, &Deed::ResumeCollection, words, action, |page, billing, live| {
@@ -209,7 +209,7 @@ async fn ask_collect(page: Page, State(app): State<App>, who: Manager) -> Result
 #[derive(Deserialize)]
 struct Nothing {}
 
-async fn resume(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+async fn resume(State(app): State<App>, who: Administrator, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
     act::perform(&app, &who.tenant, &who.actor(), &Deed::Resume, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-resumed")))
 }
@@ -219,7 +219,7 @@ async fn pause(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Noth
     Ok(redirect("/").flash(Flash::success("cancel-paused")))
 }
 
-async fn collect(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+async fn collect(State(app): State<App>, who: Administrator, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
     act::perform(&app, &who.tenant, &who.actor(), &Deed::ResumeCollection, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-collecting")))
 }

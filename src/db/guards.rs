@@ -6,6 +6,17 @@
 /// Tables that are only ever added to.
 const APPEND_ONLY: [&str; 3] = ["audit_entries", "audit_seals", "mrr_changes"];
 
+/// What tells two of their rows apart. On SQLite, `insert or replace` takes the old row away without a word to the triggers of
+/// `delete`: that a row of that key is there already stops it. A second entry of one cause is left out, as `on conflict do nothing`
+/// does, which comes too late to be asked.
+const KEYS: [(&str, &str, &str); 5] = [
+    ("audit_entries", "id = new.id", "abort, 'audit_entries is only ever added to'"),
+    ("audit_entries", "cause = new.cause", "ignore"),
+    ("audit_seals", "seq = new.seq", "abort, 'audit_seals is only ever added to'"),
+    ("audit_seals", "entry_id = new.entry_id", "abort, 'audit_seals is only ever added to'"),
+    ("mrr_changes", "subscription_id = new.subscription_id and seq = new.seq", "abort, 'mrr_changes is only ever added to'"),
+];
+
 /// Columns of tenants that staff search by their beginnings, whatever the case of letters.
 const SEARCHED: [&str; 2] = ["name", "email"];
 
@@ -19,6 +30,12 @@ pub(super) fn sqlite() -> String {
                  begin select raise(abort, '{table} is only ever added to'); end;\n"
             ));
         }
+    }
+    for (number, (table, is_same, then)) in KEYS.iter().enumerate() {
+        text.push_str(&format!(
+            "create trigger if not exists {table}_no_replace_{number} before insert on {table} \
+             when exists (select 1 from {table} where {is_same}) begin select raise({then}); end;\n"
+        ));
     }
     for column in SEARCHED {
         text.push_str(&format!(

@@ -12,7 +12,7 @@ use super::countries::{self, COUNTRIES};
 use super::{Details, TAX_ID_KINDS, TaxId, Typed, TypedTaxId, act, parts_of_kind, sort_by_name, store};
 use crate::app::App;
 use crate::audit::Actor;
-use crate::auth::{Manager, Reader};
+use crate::auth::{Administrator, Reader};
 use crate::error::{Error, FieldError, Result};
 use crate::stripe::Budget;
 use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
@@ -119,7 +119,7 @@ fn row(page: &Page, tax_id: TaxId) -> TaxIdRow {
 async fn save(
     page: Page,
     State(app): State<App>,
-    who: Manager,
+    who: Administrator,
     Form(typed): Form<Typed>,
 ) -> Result<Response> {
     let done = match typed.check() {
@@ -129,11 +129,11 @@ async fn save(
     answer(done, "details-saved", page, &app, &who, Again { typed: Some(typed), ..Again::default() }).await
 }
 
-async fn tell(app: &App, page: &Page, who: &Manager, details: &Details) -> Result<()> {
+async fn tell(app: &App, page: &Page, who: &Administrator, details: &Details) -> Result<()> {
     act::save(app, &who.tenant, &actor(who), page.language(), details, Budget::page()).await
 }
 
-fn actor(who: &Manager) -> Actor {
+fn actor(who: &Administrator) -> Actor {
     Actor::User(who.user.id.as_str().to_owned())
 }
 
@@ -143,7 +143,7 @@ async fn answer(
     key: &'static str,
     page: Page,
     app: &App,
-    who: &Manager,
+    who: &Administrator,
     again: Again,
 ) -> Result<Response> {
     let errors: Vec<FieldError> = match done {
@@ -159,7 +159,7 @@ async fn answer(
 async fn add(
     page: Page,
     State(app): State<App>,
-    who: Manager,
+    who: Administrator,
     Form(typed): Form<TypedTaxId>,
 ) -> Result<Response> {
     let done =
@@ -172,7 +172,7 @@ struct Which {
     tax_id: String,
 }
 
-async fn remove(State(app): State<App>, who: Manager, Form(which): Form<Which>) -> Result<Redirect> {
+async fn remove(State(app): State<App>, who: Administrator, Form(which): Form<Which>) -> Result<Redirect> {
     act::remove_tax_id(&app, &who.tenant, &actor(&who), &which.tax_id, Budget::page()).await?;
     Ok(redirect("/billing-details").flash(Flash::success("details-tax-id-removed")))
 }

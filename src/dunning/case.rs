@@ -36,6 +36,8 @@ pub struct Case {
     pub attempts: i64,
     /// When it was closed.
     pub closed_at: Option<i64>,
+    /// When Stripe's own status restricted access before the days of the case did; unix seconds.
+    pub barred_at: Option<i64>,
 }
 
 impl Case {
@@ -62,7 +64,7 @@ impl Case {
     }
 
     /// Since when, and for how long.
-    fn missing(&self) -> Missing {
+    pub fn missing(&self) -> Missing {
         let Self { opened_at, restricts_at, cancels_at, .. } = *self;
         Missing { opened_at, restricts_at, cancels_at }
     }
@@ -72,14 +74,10 @@ impl Case {
         self.missing().days(now)
     }
 
-    /// Whether access is restricted for it.
-    pub fn is_restricted(&self, now: Timestamp) -> bool {
-        self.restricts_at.is_some_and(|at| at <= now.as_second())
-    }
-
-    /// The days that hold for this case: those that were fixed when it was opened, whatever the catalogue says today.
-    pub fn policy(&self, catalog: &Dunning) -> Dunning {
-        self.missing().policy(catalog)
+    /// Whether access was restricted for it, by its days or by Stripe's status. What holds at this moment is for `access` to say:
+    /// the payment that closes a case may have mended the status already.
+    pub fn was_restricted(&self, now: Timestamp) -> bool {
+        [self.barred_at, self.restricts_at].into_iter().flatten().any(|at| at <= now.as_second())
     }
 }
 

@@ -15,6 +15,7 @@ pub use case::{Case, Missing, Planned};
 
 use jiff::Timestamp;
 
+use crate::access::{Access, Level, Reason};
 use crate::catalog::policy::Dunning;
 use crate::clock::from_seconds;
 use crate::mail::letter::Unpaid;
@@ -282,12 +283,18 @@ pub fn timeline(case: &Case, steps: &[Planned]) -> Vec<Line> {
     lines
 }
 
-/// What the banner of a case says: the key of its words, and whether it is already restricted.
-pub fn banner(case: &Case, now: Timestamp) -> (&'static str, Option<Timestamp>) {
-    match (case.restricts_at, case.cancels_at) {
-        (Some(at), _) if at > now.as_second() => ("dunning-banner-restricts", Some(from_seconds(at))),
-        (_, Some(at)) if at > now.as_second() => ("dunning-banner-cancels", Some(from_seconds(at))),
-        (Some(_), _) => ("dunning-banner-over", None),
-        (None, _) => ("dunning-banner-new", None),
-    }
+/// What the banner of a case says where `access` is what the tenant may do: the key of its words, and the day that they name.
+pub fn banner(case: &Case, access: &Access, now: Timestamp) -> (&'static str, Option<Timestamp>) {
+    let ahead = |at: Option<i64>| at.filter(|at| *at > now.as_second()).map(from_seconds);
+    let dated = match (access.level, access.reason) {
+        (Level::Full, Reason::PastDue) => ("dunning-banner-restricts", ahead(case.restricts_at)),
+        (Level::ReadOnly, Reason::Overdue) => ("dunning-banner-cancels", ahead(case.cancels_at)),
+        (Level::Blocked, _) => match ahead(case.cancels_at) {
+            Some(at) => ("dunning-banner-blocked", Some(at)),
+            None => return ("dunning-banner-over", None),
+        },
+        _ => return ("dunning-banner-new", None),
+    };
+    // The days are fixed in the first moments of a case; until then no day can be named.
+    if dated.1.is_some() { dated } else { ("dunning-banner-new", None) }
 }

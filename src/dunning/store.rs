@@ -14,7 +14,7 @@ use crate::sync::InvoiceRow;
 /// The columns of [`Case`].
 macro_rules! columns {
     () => {
-        "invoice_id, tenant_id, customer_id, subscription_id, number, currency, amount, state, opened_at, restricts_at, cancels_at, attempts, closed_at"
+        "invoice_id, tenant_id, customer_id, subscription_id, number, currency, amount, state, opened_at, restricts_at, cancels_at, attempts, closed_at, barred_at"
     };
 }
 
@@ -68,7 +68,9 @@ async fn open(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: Timestamp) 
     let opened = tx
         .query(sql!(
             "insert into dunning_cases (invoice_id, tenant_id, customer_id, subscription_id, number, currency, amount, state,"
-            " opened_at, next_at) values ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $8) on conflict (invoice_id) do nothing"
+            " opened_at, next_at, barred_at) values ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $8,"
+            " (select cast($9 as bigint) from subscriptions where id = $4 and status = 'unpaid'))"
+            " on conflict (invoice_id) do nothing"
         ))
         .bind(invoice.id.as_str())
         .bind(invoice.tenant_id.as_str())
@@ -78,6 +80,7 @@ async fn open(tx: &mut Tx, invoice: &InvoiceRow, actor: &Actor, now: Timestamp) 
         .bind(invoice.currency)
         .bind(invoice.amount_remaining)
         .bind(opened_at)
+        .bind(now.as_second())
         .run()
         .await?;
     if opened == 1 {
@@ -121,6 +124,21 @@ pub async fn on_end(tx: &mut Tx, subscription: &str, now: Timestamp) -> Result<(
     Ok(())
 }
 
+/// Notes that Stripe's own status took access away, whatever the days of the subscription's cases.
+///
+/// # Errors
+/// See [`on_invoice`].
+pub async fn on_barred(tx: &mut Tx, subscription: &str, now: Timestamp) -> Result<()> {
+    tx.query(sql!(
+        "update dunning_cases set barred_at = $2 where subscription_id = $1 and state = 'open' and barred_at is null"
+    ))
+    .bind(subscription)
+    .bind(now.as_second())
+    .run()
+    .await?;
+    Ok(())
+}
+
 /// Closes an open case. A payment says thank you; so does what lifts a restriction.
 ///
 /// # Errors
@@ -147,7 +165,7 @@ pub async fn close(tx: &mut Tx, case: &Case, state: State, actor: &Actor, now: T
     audit::record(tx, &entry).await?;
     // What another case still restricts is not lifted by this one.
     let other = open_of(tx, &case.tenant_id).await?;
-    let is_lifted = case.is_restricted(now) && !other.as_ref().is_some_and(|other| other.is_restricted(now));
+    let is_lifted = case.was_restricted(now) && !other.as_ref().is_some_and(|other| other.was_restricted(now));
     if state == State::Paid || (state == State::Void && is_lifted) {
         let restored = Restored {
             invoice: case.invoice_id.clone(),

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::{Case, Line, State, banner, store, timeline};
-use crate::access;
+use crate::access::{self, Access, Level};
 use crate::app::App;
 use crate::auth::{Reader, Staff};
 use crate::clock::from_seconds;
@@ -31,20 +31,17 @@ pub fn router() -> Router<App> {
         .route("/staff/dunning/{invoice}", get(one))
 }
 
-/// The banner of a tenant with a missing payment: what failed, what happens next and when, and the button that fixes it.
-///
-/// # Errors
-/// The database did not answer.
-pub async fn notice(
-    tx: &mut Tx,
-    tenant: &str,
+/// The banner of a tenant with a missing payment: what failed, what happens next and when, and the button that fixes it. `access`
+/// is the tenant's, whoever looks.
+pub fn notice(
+    case: &Case,
+    access: &Access,
     may_pay: bool,
     language: Language,
     zone: &TimeZone,
     now: Timestamp,
-) -> crate::db::Result<Option<Notice>> {
-    let Some(case) = store::open_of(tx, tenant).await? else { return Ok(None) };
-    let (key, at) = banner(&case, now);
+) -> Notice {
+    let (key, at) = banner(case, access, now);
     let args = [
         ("amount", language.money(case.owed())),
         ("invoice", case.name().to_owned()),
@@ -59,8 +56,8 @@ pub async fn notice(
     } else {
         NoticeAction { to: "/payment".to_owned(), words: language.word("dunning-details"), is_form: false }
     };
-    let tone = if case.is_restricted(now) { Tone::Danger } else { Tone::Warning };
-    Ok(Some(Notice { tone, text: language.text(key, &args), action: Some(action) }))
+    let tone = if access.level == Level::Full { Tone::Warning } else { Tone::Danger };
+    Notice { tone, text: language.text(key, &args), action: Some(action) }
 }
 
 /// A case with its course.

@@ -7,8 +7,10 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::db::{Result, Tx};
 use crate::mail::{self, New};
+use crate::stripe::calls::invoices;
 use crate::stripe::calls::subscriptions::{self, Reason};
-use crate::stripe::{Budget, Error, SubscriptionId};
+use crate::stripe::snapshot::InvoiceStatus;
+use crate::stripe::{Budget, CustomerId, Error, InvoiceId, SubscriptionId};
 use crate::sync;
 
 /// How long a claim holds, in seconds: longer than a call to Stripe may take.
@@ -28,7 +30,7 @@ pub async fn step(app: &App) -> Result<bool> {
     let ends = take(&mut tx, app, &case, now).await?;
     tx.commit().await?;
     if let Some(due) = ends {
-        cancel(app, &case, &due, now).await?;
+        end(app, &case, &due, now).await?;
     }
     Ok(true)
 }
@@ -60,6 +62,52 @@ async fn take(tx: &mut Tx, app: &App, case: &Case, now: Timestamp) -> Result<Opt
     Ok(None)
 }
 
+/// The end of a subscription, if Stripe too says that the payment is missing: an event that is lost or waits must not cost anybody
+/// a plan that was paid for.
+async fn end(app: &App, case: &Case, due: &Due, now: Timestamp) -> Result<()> {
+    match is_missing(app, case).await {
+        Ok(true) => cancel(app, case, due, now).await,
+        Ok(false) => {
+            tracing::warn!(invoice = case.invoice_id, "an invoice was settled and nobody told; its subscription stays");
+            learn(app, case, now).await
+        }
+        Err(error) => postpone(app, case, now, &error.to_string()).await,
+    }
+}
+
+/// Whether the payment is missing at this moment, by Stripe's own word.
+async fn is_missing(app: &App, case: &Case) -> std::result::Result<bool, Error> {
+    let Ok(id) = case.invoice_id.parse::<InvoiceId>() else { return Ok(true) };
+    let invoice = invoices::get_one(&app.stripe, &id, Budget::work()).await?.value;
+    Ok(invoice.status == Some(InvoiceStatus::Open) && invoice.amount_remaining > 0)
+}
+
+/// Brings what Stripe knows of the customer here, which closes the case as the lost event would have.
+async fn learn(app: &App, case: &Case, now: Timestamp) -> Result<()> {
+    let Ok(customer) = case.customer_id.parse::<CustomerId>() else {
+        return postpone(app, case, now, "the customer's id cannot be read").await;
+    };
+    let by = Actor::Job("dunning");
+    let learnt = sync::work::refetch(&app.db, &app.stripe, &app.clock, &customer, &by, Budget::work()).await;
+    let error = match learnt {
+        Ok(()) => "Stripe says that nothing is missing".to_owned(),
+        Err(sync::work::Error::Db(error)) => return Err(error),
+        Err(error) => error.to_string(),
+    };
+    // Of a case that is closed now, nothing is put off.
+    postpone(app, case, now, &error).await
+}
+
+/// Tries again later, longer each time.
+async fn postpone(app: &App, case: &Case, now: Timestamp, error: &str) -> Result<()> {
+    let mut tx = app.db.write().await?;
+    let wait = 60 << case.attempts.clamp(1, 6);
+    store::again(&mut tx, case, now.as_second() + wait, error).await?;
+    tx.commit().await?;
+    app.bell.ring();
+    Ok(())
+}
+
 /// Ends the subscription at Stripe. Doing it twice is doing it once: what is over already is not there any more.
 async fn cancel(app: &App, case: &Case, due: &Due, now: Timestamp) -> Result<()> {
     let reason = Reason { feedback: None, comment: Some(format!("Payment missing: {}", case.name())) };
@@ -70,21 +118,19 @@ async fn cancel(app: &App, case: &Case, due: &Due, now: Timestamp) -> Result<()>
             subscriptions::cancel_now(&app.stripe, &id, &reason, false, Budget::work()).await.map(drop)
         }
     };
-    let mut tx = app.db.write().await?;
     match ended {
-        Ok(()) | Err(Error::NotFound { .. }) => {
-            store::done(&mut tx, case, due, now).await?;
-            store::close(&mut tx, case, State::Ended, &Actor::Job("dunning"), now).await?;
-            // Stripe's event tells of it; should it be lost, this does.
-            if let Ok(customer) = case.customer_id.parse() {
-                sync::store::request_refetch(&mut tx, &customer, app.clock.wall().as_second()).await?;
-            }
-        }
+        Ok(()) | Err(Error::NotFound { .. }) => {}
         Err(error) => {
             tracing::warn!(invoice = case.invoice_id, %error, "a subscription could not be ended; trying again");
-            let wait = 60 << case.attempts.clamp(1, 6);
-            store::again(&mut tx, case, now.as_second() + wait, &error.to_string()).await?;
+            return postpone(app, case, now, &error.to_string()).await;
         }
+    }
+    let mut tx = app.db.write().await?;
+    store::done(&mut tx, case, due, now).await?;
+    store::close(&mut tx, case, State::Ended, &Actor::Job("dunning"), now).await?;
+    // Stripe's event tells of it; should it be lost, this does.
+    if let Ok(customer) = case.customer_id.parse() {
+        sync::store::request_refetch(&mut tx, &customer, app.clock.wall().as_second()).await?;
     }
     tx.commit().await?;
     app.bell.ring();

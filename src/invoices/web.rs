@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::{BadQuery, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, find, link_of, store};
 use crate::app::App;
-use crate::auth::{Manager, Reader};
+use crate::auth::{Administrator, Reader};
 use crate::clock::from_seconds;
 use crate::error::{FieldError, Result};
 use crate::money::{Money, totals};
@@ -171,7 +171,7 @@ async fn hosted(
 async fn pay(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Path(id): Path<String>,
     _: Form<Nothing>,
 ) -> Result<Redirect> {

@@ -5,6 +5,7 @@
 
 pub mod letter;
 pub mod render;
+pub mod samples;
 pub mod smtp;
 pub mod store;
 pub mod web;

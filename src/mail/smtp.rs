@@ -133,13 +133,21 @@ pub enum Failure {
     Uncertain(String),
 }
 
-impl From<lettre::transport::smtp::Error> for Failure {
-    fn from(error: lettre::transport::smtp::Error) -> Self {
-        let mut words = error.to_string();
-        if let Some(cause) = std::error::Error::source(&error) {
-            words = format!("{words}: {cause}");
-        }
-        if error.is_permanent() { Self::Final(words) } else { Self::Passing(words) }
+/// Why the server took nothing, before it came to the mail itself: whatever it says of the sender, of us or of the hour, it is the
+/// operator's to put right, and the mail waits for it.
+fn passing(error: &lettre::transport::smtp::Error) -> Failure {
+    Failure::Passing(words(error))
+}
+
+/// Why the server refuses this recipient or this mail: its word is final where it says so.
+fn refused(error: &lettre::transport::smtp::Error) -> Failure {
+    if error.is_permanent() { Failure::Final(words(error)) } else { passing(error) }
+}
+
+fn words(error: &lettre::transport::smtp::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
@@ -194,7 +202,7 @@ impl Server {
     pub async fn greet(&self) -> Result<(), Failure> {
         in_time(async {
             let mut connection = self.connect().await?;
-            connection.quit().await?;
+            connection.quit().await.map_err(|error| passing(&error))?;
             Ok(())
         })
         .await
@@ -215,9 +223,11 @@ impl Server {
                 }
                 parameters.push(MailParameter::SmtpUtfEight);
             }
-            connection.command(Mail::new(Some(parcel.from.clone()), parameters)).await?;
-            connection.command(Rcpt::new(parcel.to.clone(), Vec::new())).await?;
-            connection.command(Data).await?;
+            let from = Mail::new(Some(parcel.from.clone()), parameters);
+            connection.command(from).await.map_err(|error| passing(&error))?;
+            let to = Rcpt::new(parcel.to.clone(), Vec::new());
+            connection.command(to).await.map_err(|error| refused(&error))?;
+            connection.command(Data).await.map_err(|error| passing(&error))?;
             Ok(Offered { connection })
         })
         .await
@@ -226,19 +236,22 @@ impl Server {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
         let hello = ClientId::default();
-        let tls = || TlsParameters::new(self.host.clone());
+        let tls = || TlsParameters::new(self.host.clone()).map_err(|error| passing(&error));
         let wrapped = if self.security == Security::Tls { Some(tls()?) } else { None };
         let server = (self.host.as_str(), self.port);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(PATIENCE), &hello, wrapped, None).await?;
+            AsyncSmtpConnection::connect_tokio1(server, Some(PATIENCE), &hello, wrapped, None)
+                .await
+                .map_err(|error| passing(&error))?;
         if self.security == Security::StartTls {
-            connection.starttls(tls()?, &hello).await?;
+            connection.starttls(tls()?, &hello).await.map_err(|error| passing(&error))?;
         }
         if let Some((user, password)) = &self.credentials {
             let credentials = Credentials::new(user.clone(), password.clone());
-            // A refused password is the operator's to put right: the mail waits for it.
-            let refused = |error: lettre::transport::smtp::Error| Failure::Passing(error.to_string());
-            connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(refused)?;
+            connection
+                .auth(DEFAULT_MECHANISMS, &credentials)
+                .await
+                .map_err(|error| passing(&error))?;
         }
         Ok(connection)
     }
@@ -257,7 +270,7 @@ impl Offered {
                 let _ = in_time(self.connection.quit()).await;
                 Ok(())
             }
-            Some(Err(error)) if error.status().is_some() => Err(error.into()),
+            Some(Err(error)) if error.status().is_some() => Err(refused(&error)),
             Some(Err(error)) => Err(Failure::Uncertain(error.to_string())),
             None => Err(Failure::Uncertain("it took too long".to_owned())),
         }

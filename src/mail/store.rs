@@ -159,19 +159,23 @@ pub async fn mark_handed(tx: &mut Tx, mail: &Claimed, now: Timestamp) -> Result<
     Ok(marked == 1)
 }
 
-/// Fails the mails that were handed over by a worker that then never came back: they may have been sent, so that only a person
-/// sends them again.
+/// The mails that were handed over by a worker that then never came back: they may have been sent, so that only a person sends
+/// them again. Up to `limit`, each for one worker.
 ///
 /// # Errors
 /// See [`stage`].
-pub async fn give_up_uncertain(tx: &mut Tx, now: Timestamp) -> Result<u64> {
-    tx.query(sql!(
-        "update mails set state = 'failed', error = 'the program stopped while the server was taking the mail: it may have been sent'"
-        " where state = 'sending' and handed_at is not null and due_at <= $1"
-    ))
-    .bind(now.as_second())
-    .run()
-    .await
+pub async fn uncertain(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<Claimed>> {
+    let rows: Vec<ClaimedRow> = tx
+        .query(sql!(
+            "select id, kind, tenant_id, user_id, data, attempts, resends from mails"
+            " where state = 'sending' and handed_at is not null and due_at <= $1 order by due_at, id limit $2"
+            pg " for update skip locked"
+        ))
+        .bind(now.as_second())
+        .bind(limit)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(Claimed::from).collect())
 }
 
 /// What became of a try.

@@ -9,12 +9,14 @@ use http::header;
 use serde::Deserialize;
 
 use super::render::{self, Reader, Written};
+use super::samples::variants;
 use super::store::{self, MailRow};
-use super::{Filter, Kind, Letter, State, work};
+use super::{Filter, Kind, State, work};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::auth::Staff;
 use crate::error::{Error, Result, WayOn};
+use crate::i18n::Language;
 use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
 
 /// Mails on a page.
@@ -67,6 +69,13 @@ struct ListPage {
     filter: Filter,
     has_server: bool,
     older: Option<String>,
+}
+
+impl ListPage {
+    /// The names of a kind's samples.
+    fn variants(&self, kind: Kind) -> Vec<&'static str> {
+        variants(kind).into_iter().map(|(name, _)| name).collect()
+    }
 }
 
 async fn list(
@@ -128,20 +137,36 @@ async fn load(app: &App, id: &str) -> Result<(MailRow, Option<Written>)> {
     Ok((mail, written.map(|(_, written)| written)))
 }
 
+/// How a sample is to be shown. `language` and not `lang`, which would have the pages too in another language from then on.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Look {
+    form: String,
+    language: String,
+    variant: String,
+}
+
 async fn sample(
     page: Page,
     Shared(app): Shared<App>,
     _: Staff,
     Path(kind): Path<String>,
+    Query(look): Query<Look>,
 ) -> Result<Response> {
     let kind: Kind = kind.parse().map_err(|_| Error::NotFound)?;
+    let mut variants = variants(kind).into_iter();
+    let (_, letter) = variants.find(|(name, _)| *name == look.variant).ok_or(Error::NotFound)?;
     let reader = Reader {
         name: Some("Ana Ruiz".to_owned()),
         tenant: Some("Norte".to_owned()),
-        language: page.language(),
+        language: Language::from_tag(&look.language).unwrap_or_else(|| page.language()),
         time_zone: page.time_zone(),
     };
-    let written = render::write(&Letter::sample(kind), &reader, &app.config.site, &app.catalog)?;
+    let written = render::write(&letter, &reader, &app.config.site, &app.catalog)?;
+    if look.form == "text" {
+        let text = format!("{}\n\n{}", written.subject, written.text);
+        return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
+    }
     Ok(preview(written.html))
 }
 

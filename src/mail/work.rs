@@ -12,11 +12,14 @@ use super::render::{self, Written};
 use super::smtp::{Failure, Parcel};
 use super::store::{self, Claimed, Outcome};
 use crate::app::App;
-use crate::db::Result;
+use crate::db::{Result, Tx};
 use crate::metrics::names;
 
 /// How long a claim holds, in seconds: longer than both steps of the way to the server.
 pub const LEASE: i64 = 300;
+
+/// Mails that one step gives up.
+const AT_ONCE: i64 = 50;
 
 /// Waits before the next try, in seconds, by the number of tries that failed. After the last, the mail has failed.
 const WAITS: [i64; 7] = [60, 300, 1_800, 7_200, 21_600, 43_200, 86_400];
@@ -31,7 +34,7 @@ pub async fn step(app: &App) -> Result<bool> {
         return Ok(false);
     }
     let mut tx = app.db.write().await?;
-    store::give_up_uncertain(&mut tx, now).await?;
+    give_up(&mut tx, app, now).await?;
     let until = now.saturating_add(SignedDuration::from_secs(LEASE)).unwrap_or(now);
     let claimed = store::claim(&mut tx, now, until).await?;
     tx.commit().await?;
@@ -53,6 +56,18 @@ pub async fn step(app: &App) -> Result<bool> {
     store::finish(&mut tx, &mail, &outcome, app.config.mail.reveals_secrets, now).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Ends the mails of which nobody knows whether they were sent, as every mail ends: with its entry, and without its secret.
+async fn give_up(tx: &mut Tx, app: &App, now: Timestamp) -> Result<()> {
+    let error = "the program stopped while the server was taking the mail: it may have been sent".to_owned();
+    let outcome = Outcome::Failed { error };
+    for mail in store::uncertain(tx, now, AT_ONCE).await? {
+        tracing::warn!(mail = mail.id, kind = mail.kind.as_str(), "a mail may or may not have been sent");
+        metrics::counter!(names::MAILS, "outcome" => "failed").increment(1);
+        store::finish(tx, &mail, &outcome, app.config.mail.reveals_secrets, now).await?;
+    }
+    Ok(())
 }
 
 async fn send(app: &App, mail: &Claimed, now: Timestamp) -> Result<Outcome> {

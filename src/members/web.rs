@@ -16,7 +16,7 @@ use super::{Refusal, gifts, may_touch};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::auth::web::Nothing;
-use crate::auth::{Email, Manager, Role, UserId};
+use crate::auth::{Administrator, Email, Manager, Role, UserId};
 use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result};
 use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
@@ -73,7 +73,7 @@ struct Invite {
 async fn list(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
     members(page, &app, &manager, &asked.after, Invite::default()).await
@@ -82,7 +82,7 @@ async fn list(
 async fn members(
     page: Page,
     app: &App,
-    manager: &Manager,
+    manager: &Administrator,
     after: &str,
     typed: Invite,
 ) -> Result<Html<ListPage>> {
@@ -102,7 +102,7 @@ async fn members(
 }
 
 /// Who did it: a member, from where.
-fn by(app: &App, manager: &Manager, address: ClientAddress) -> By {
+fn by(app: &App, manager: &Administrator, address: ClientAddress) -> By {
     By {
         actor: Actor::User(manager.user.id.as_str().to_owned()),
         user: Some(manager.user.clone()),
@@ -175,9 +175,10 @@ async fn change_role(
     Ok(redirect(to).flash(Flash::success("members-changed")).into_response())
 }
 
+/// Taking access away stays possible at any level: a leak does not wait for a payment.
 async fn remove(
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     session: Session,
     address: ClientAddress,
     Path(user): Path<String>,
@@ -194,7 +195,7 @@ async fn remove(
 /// Where to go next. Who has changed their own rights goes on under another session id, and not to a page that is closed now.
 async fn after_change(
     session: &Session,
-    manager: &Manager,
+    manager: &Administrator,
     user: &UserId,
     manages: bool,
 ) -> Result<&'static str> {
@@ -220,7 +221,7 @@ async fn resend(
 
 async fn withdraw(
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     address: ClientAddress,
     Path(id): Path<String>,
     Form(Nothing {}): Form<Nothing>,

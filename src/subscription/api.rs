@@ -11,7 +11,7 @@ use super::{Billing, Subscription as Row, Task, portal, store};
 use crate::access::{self, Access};
 use crate::api::fields::{one_of, text};
 use crate::api::view::{own_path, percent, told};
-use crate::api::{Caller, Fields, Input, Json, TenantManager, TenantReader};
+use crate::api::{Caller, Fields, Input, Json, TenantAdministrator, TenantReader};
 use crate::app::App;
 use crate::catalog::policy::MetricKind;
 use crate::catalog::{self, Offer, Plan as Known};
@@ -288,7 +288,7 @@ struct Link {
 )]
 async fn open_portal(
     State(app): State<App>,
-    manager: TenantManager,
+    manager: TenantAdministrator,
     Json(errand): Json<Errand>,
 ) -> Result<axum::Json<Link>> {
     let wish = errand.return_url.as_deref().unwrap_or("/");

@@ -9,6 +9,16 @@ pub mod store;
 pub mod view;
 pub mod web;
 
+/// The order of a tenant's subscriptions `x`: what is in force, then a first payment that is still to succeed, then what is over;
+/// of these the newest. Whoever needs the one that counts takes the first, so that all speak of the same.
+macro_rules! by_force {
+    () => {
+        "case when x.status in ('canceled', 'incomplete_expired') then 2 when x.status = 'incomplete' then 1 else 0 end, x.created_at desc, x.id"
+    };
+}
+
+pub(crate) use by_force;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 

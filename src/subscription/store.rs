@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{Billing, Collection, Customer, OpenInvoice, Subscription};
+use super::{Billing, Collection, Customer, OpenInvoice, Subscription, by_force};
 use crate::clock::from_seconds;
 use crate::db::{Result, Tx, sql};
 use crate::money::{Currency, Money};
@@ -50,11 +50,10 @@ pub async fn billing(tx: &mut Tx, tenant: &str) -> Result<Billing> {
             " s.cancel_at, s.cancel_at_period_end, s.canceled_at, s.ended_at, s.pause_behavior, s.pause_resumes_at, s.pending_change,"
             " s.pending_update, i.id as invoice_id, i.amount_remaining, i.next_attempt_at"
             " from tenants t left join customers c on c.tenant_id = t.id and not c.deleted"
-            " left join subscriptions s on s.tenant_id = c.tenant_id and s.customer_id = c.id"
+            " left join subscriptions s on s.id = (select x.id from subscriptions x where x.tenant_id = c.tenant_id"
+            " and x.customer_id = c.id order by " by_force!() " limit 1)"
             " left join invoices i on i.id = s.latest_invoice_id and i.tenant_id = s.tenant_id and i.status = 'open'"
-            " where t.id = $1"
-            " order by case when s.status in ('canceled', 'incomplete_expired') then 1 else 0 end, s.created_at desc, s.id"
-            " limit 1"
+            " where t.id = $1 limit 1"
         ))
         .bind(tenant)
         .optional()

@@ -14,7 +14,7 @@ use super::view::{Banner, Help, payment_method, tone};
 use super::{Billing, Subscription, Task, portal, standing, store};
 use crate::app::App;
 use crate::audit::Actor;
-use crate::auth::{Manager, Reader};
+use crate::auth::{Administrator, Reader};
 use crate::cancel::{self, Options};
 use crate::catalog::web::per;
 use crate::catalog::{self, Offer};
@@ -190,7 +190,7 @@ struct Errand {
 async fn open_portal(
     page: Page,
     State(app): State<App>,
-    manager: Manager,
+    manager: Administrator,
     Form(errand): Form<Errand>,
 ) -> Result<Redirect> {
     let task = Task::parse(&errand.flow).ok_or_else(|| Error::field("flow", "subscription-no-such-task"))?;

@@ -12,7 +12,7 @@ use tower_sessions::Session;
 use super::provision::{self, Change};
 use super::{Tenant, TenantId, words};
 use crate::audit::Actor;
-use crate::auth::{Auth, Manager, SignedIn};
+use crate::auth::{Administrator, Auth, Manager, SignedIn};
 use crate::error::{Error, FieldError, Result};
 use crate::i18n::{self, Language};
 use crate::members::act::By;
@@ -93,7 +93,7 @@ impl Settings {
     }
 }
 
-async fn show_settings(page: Page, manager: Manager) -> Html<SettingsPage> {
+async fn show_settings(page: Page, manager: Administrator) -> Html<SettingsPage> {
     let typed = Settings::of(&manager.tenant);
     Html(SettingsPage { page, zones: i18n::zones_with(&typed.time_zone), typed })
 }
@@ -121,7 +121,7 @@ async fn keep_settings(
         wall: page.site().clock.wall().as_second(),
     };
     let mut tx = auth.db.write().await?;
-    provision::update(&mut tx, &manager.tenant.id, &change, &by).await?;
+    provision::update(&mut tx, &manager.0.tenant.id, &change, &by).await?;
     tx.commit().await?;
     Ok(redirect("/settings").flash(Flash::success("tenants-saved")).into_response())
 }

@@ -10,6 +10,10 @@ use super::{Html, Page, Visit, redirect};
 use crate::error::{Error, FieldError, WayOn};
 use crate::i18n::Language;
 
+/// The error that an answer came of, left on it for who writes refusals down.
+#[derive(Clone, Debug)]
+pub struct Told(pub Arc<Error>);
+
 /// Dresses an answer that is an error and has no words yet; leaves every other as it is.
 pub(super) fn render(visit: &Arc<Visit>, mut response: Response) -> Response {
     let error = response.extensions_mut().remove::<Arc<Error>>();
@@ -27,6 +31,7 @@ pub(super) fn render(visit: &Arc<Visit>, mut response: Response) -> Response {
         *dressed.status_mut() = if is_program { program_status(&error, status) } else { status };
     }
     keep(response.headers(), dressed.headers_mut());
+    dressed.extensions_mut().insert(Told(error));
     dressed
 }
 
@@ -36,6 +41,7 @@ pub(crate) fn for_program(mut response: Response) -> Response {
     let mut dressed = json(&error);
     *dressed.status_mut() = program_status(&error, response.status());
     keep(response.headers(), dressed.headers_mut());
+    dressed.extensions_mut().insert(Told(error));
     dressed
 }
 
@@ -124,6 +130,7 @@ fn words(error: &Error) -> (&'static str, &'static str) {
         Error::MethodNotAllowed => ("web-method-title", "web-method-text"),
         Error::SignInRequired { .. } => ("web-sign-in-title", "web-sign-in-text"),
         Error::Forbidden => ("web-forbidden-title", "web-forbidden-text"),
+        Error::Restricted(restricted) => ("access-restricted-title", restricted.key),
         Error::Refused(_) => ("web-conflict-title", "web-unreadable-text"),
         Error::Forged(_) => ("web-forged-title", "web-forged-text"),
         Error::Unreadable(_) | Error::UnsupportedMediaType => ("web-unreadable-title", "web-unreadable-text"),
@@ -142,6 +149,7 @@ fn words(error: &Error) -> (&'static str, &'static str) {
 fn way_on(error: &Error) -> Option<WayOn> {
     match error {
         Error::Conflict { way_on, .. } | Error::Gone { way_on, .. } => way_on.clone(),
+        Error::Restricted(restricted) => Some(restricted.way_on.clone()),
         _ => None,
     }
     .or_else(|| Some(WayOn::new("/", "web-go-home")))
@@ -155,6 +163,7 @@ fn json(error: &Error) -> Response {
             serde_json::Value::Object(said.collect())
         }
         Error::Refused(refusal) => refusal.details.clone(),
+        Error::Restricted(why) => serde_json::json!({ "level": why.level, "reason": why.reason }),
         _ => serde_json::json!({}),
     };
     let body =
@@ -167,6 +176,7 @@ fn developer_words(error: &Error) -> String {
     match error {
         Error::TooManyRequests { retry_after } => format!("too many requests, try again in {retry_after} s"),
         Error::Conflict { reason, .. } | Error::Gone { reason, .. } => Language::En.word(reason),
+        Error::Restricted(why) => Language::En.word(why.key),
         Error::Invalid(_) => "some fields cannot be accepted; details names each".to_owned(),
         Error::Refused(refusal) => refusal.words.clone(),
         Error::StripeUnavailable { .. } => {

@@ -32,6 +32,7 @@ use tracing::Instrument as _;
 
 pub use address::{ClientAddress, Peer};
 pub use csv::Csv;
+pub use errors::Told;
 pub(crate) use errors::for_program;
 pub use flash::{Flash, Tone};
 pub(crate) use form::collect;
@@ -68,7 +69,10 @@ async fn answer(State(site): State<Arc<Site>>, mut request: Request, next: Next)
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
         };
-        let response = errors::render(&visit, response);
+        let mut response = errors::render(&visit, response);
+        if response.extensions().get::<Told>().is_some() {
+            response.extensions_mut().insert(Arc::clone(&visit));
+        }
         let elapsed = started.elapsed();
         count(&visit, response.status(), elapsed);
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);

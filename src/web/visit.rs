@@ -22,6 +22,8 @@ use crate::i18n::Language;
 /// Who is signed in, as far as pages show it. `auth` tells it to the [`Visit`].
 #[derive(Clone, Debug, Default)]
 pub struct Person {
+    /// Ours.
+    pub id: String,
     /// The name to greet them by.
     pub name: String,
     /// The address they sign in with.

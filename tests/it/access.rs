@@ -66,6 +66,72 @@ fn each_status_and_day_and_role_has_its_access() {
     }
 }
 
+/// The decision once more, told the other way round: first what is lost, then why.
+fn oracle(
+    status: &str,
+    missing: Option<i64>,
+    (restrict, cancel): (i64, i64),
+    role: Option<Role>,
+) -> (Level, &'static str, Option<i64>) {
+    let pays = ["active", "trialing", "past_due"].contains(&status);
+    let days = if status == "past_due" { Some(missing.unwrap_or(0)) } else { missing.filter(|_| pays) };
+    let gone = status == "unpaid" || days.is_some_and(|days| days >= cancel);
+    let limited = ["paused", "hibernating"].contains(&status) || days.is_some_and(|days| days >= restrict);
+    let level = if gone {
+        Blocked
+    } else if limited {
+        ReadOnly
+    } else {
+        Full
+    };
+    let until = days.filter(|_| !gone).map(|days| if limited { cancel - days } else { restrict - days.max(0) });
+    let reason = match (level, days) {
+        (Blocked, _) => "unpaid",
+        (ReadOnly, Some(_)) => "overdue",
+        (Full, Some(_)) => "past_due",
+        (_, None) => match status {
+            "paused" => "paused",
+            "hibernating" => "unknown_status",
+            "trialing" => "trial",
+            "active" => "active",
+            "incomplete" => "incomplete",
+            "none" => "free",
+            _ => "ended",
+        },
+    };
+    match role {
+        Some(Role::Operator) => (Blocked, "role", None),
+        Some(Role::Supervisor) if level == Full => (ReadOnly, "supervisor", until),
+        _ => (level, reason, until),
+    }
+}
+
+#[test]
+fn every_status_day_policy_and_role_has_the_access_that_another_telling_of_the_rule_gives() {
+    let policy = |restrict, cancel| Dunning { restrict, cancel, ..Dunning::default() };
+    let policies = [Dunning::default(), policy(1, 2), policy(2, 4), policy(20, 60), policy(100, 365)];
+    let statuses = [
+        "none", "trialing", "active", "past_due", "unpaid", "canceled", "incomplete", "incomplete_expired",
+        "paused", "hibernating",
+    ];
+    let mut compared = 0;
+    for (policy, status) in policies.iter().flat_map(|policy| statuses.map(|status| (policy, status))) {
+        let days = (-1..=i64::from(policy.cancel) + 1).map(Some).chain([None, Some(i64::MIN), Some(i64::MAX)]);
+        let stripes = Some(S::from(status)).filter(|_| status != "none");
+        for days in days {
+            for role in Role::ALL.into_iter().map(Some).chain([None]) {
+                let got = decide(stripes.as_ref(), days, policy, role);
+                let limits = (i64::from(policy.restrict), i64::from(policy.cancel));
+                let about = format!("{status}, day {days:?}, {limits:?}, {role:?}");
+                let wanted = oracle(status, days, limits, role);
+                assert_eq!((got.level, got.reason.as_str(), got.until), wanted, "{about}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 20_000, "{compared}");
+}
+
 #[test]
 fn the_table_has_every_status_with_and_without_a_missing_payment() {
     let known = [

@@ -82,9 +82,28 @@ both_databases! {
         ] {
             assert!(refused(&portal, sql).await, "{sql}");
         }
-        if matches!(portal.db, Db::Postgres { .. }) {
-            assert!(refused(&portal, "truncate audit_entries cascade").await);
+        match portal.db {
+            Db::Postgres { .. } => {
+                assert!(refused(&portal, "truncate audit_entries cascade").await);
+                assert!(refused(&portal, "truncate audit_seals").await);
+            }
+            Db::Sqlite { .. } => {
+                let columns = "id, cause, at, actor_kind, action";
+                for replace in [
+                    format!("insert or replace into audit_entries ({columns}) select id, cause, at, actor_kind, 'x' from audit_entries limit 1"),
+                    format!("replace into audit_entries ({columns}) select id, 'new', at, actor_kind, 'x' from audit_entries limit 1"),
+                    "insert or replace into audit_seals (seq, entry_id, hash) select seq, entry_id, 'x' from audit_seals limit 1".to_owned(),
+                    "insert or replace into audit_seals (seq, entry_id, hash) select 9, entry_id, 'x' from audit_seals limit 1".to_owned(),
+                ] {
+                    assert!(refused(&portal, &replace).await, "{replace}");
+                }
+                // The same cause under another id is left out, as a second telling is.
+                portal.run(&format!("insert or replace into audit_entries ({columns}) select 'aud_x', cause, at, actor_kind, 'x' from audit_entries limit 1")).await;
+                assert_eq!(portal.count("select count(*) from audit_entries where action = 'x'").await, 0);
+            }
         }
+        assert_eq!(portal.count("select count(*) from audit_entries").await, 2);
+        assert_eq!(check(&portal.db, None).await.unwrap().broken, None);
         portal.db.migrate().await.unwrap();
         assert!(refused(&portal, "delete from audit_entries").await, "after migrating again, too");
     }

@@ -9,6 +9,7 @@ use billing_portal::db::Db;
 use billing_portal::dunning::{self, Planned, State, Step, due};
 use billing_portal::stripe::{Budget, CustomerId, InvoiceId, calls};
 use billing_portal::tenants::Tenant;
+use billing_portal::worker;
 use http::StatusCode;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -60,6 +61,13 @@ impl Late {
 
     async fn travel(&self, at: i64) {
         self.world.travel(from_seconds(at)).await;
+    }
+
+    /// Travels there while Stripe's events are held back.
+    async fn unheard(&self, at: i64) {
+        self.world.control.advance(from_seconds(at)).await.unwrap();
+        self.world.portal.clock.travel_to(from_seconds(at));
+        worker::settle(&self.world.portal.app).await;
     }
 
     /// Travels there a day at a time.
@@ -412,6 +420,64 @@ both_databases! {
         late.travel(failed + 21 * DAY + 4 * HOUR).await;
         assert_eq!((late.status().await.as_str(), late.case(&invoice).await.state), ("canceled", State::Ended));
         assert_eq!(late.told(&invoice).await.iter().filter(|action| *action == "dunning.cancelled").count(), 1);
+    }
+
+    async fn who_has_settled_keeps_the_plan_whatever_became_of_the_event(late: Late) {
+        let mut late = late;
+        late.world.with_catalog(|catalog| {
+            catalog.dunning = Dunning { reminder: 0, urgent: 1, restrict: 2, last: 3, cancel: 4 };
+        });
+        for (way, state) in [("pay", State::Paid), ("void", State::Void), ("mark_uncollectible", State::Void)] {
+            let failed = late.fail().await;
+            let invoice = late.invoice().await;
+            late.days(failed, failed + 3 * DAY).await;
+            // From here on no event arrives, and at the moment of the end Stripe does not answer at first.
+            late.world.switch("deliveries/hold", json!({})).await;
+            late.world.control.card(late.customer.as_str(), GOOD).await.unwrap();
+            late.world.post(&format!("/invoices/{invoice}/{way}"), json!({})).await;
+            let path = format!("/v1/invoices/{invoice}");
+            late.world.switch("faults", json!({ "path": path, "method": "get", "times": 1_000, "status": 503 })).await;
+            late.unheard(failed + 4 * DAY).await;
+            assert_eq!(late.case(&invoice).await.state, State::Open, "{way}: nobody knows");
+            assert!(late.case(&invoice).await.attempts > 0, "{way}: it was tried");
+            assert_eq!(late.status().await, "active", "{way}");
+            late.world.control.ask(http::Method::DELETE, "faults", &serde_json::Value::Null).await.unwrap();
+            late.unheard(failed + 4 * DAY + HOUR).await;
+            assert_eq!(late.case(&invoice).await.state, state, "{way}");
+            let mails = late.mails_about(&invoice).await;
+            assert_eq!(mails.last().unwrap(), "access_restored", "{way}: {mails:?}");
+            assert_eq!(late.level().await, Level::Full, "{way}");
+            // The events come after all, and change nothing.
+            late.world.switch("deliveries/release", json!({ "order": "reverse", "copies": 2 })).await;
+            late.world.settle().await;
+            assert_eq!(late.mails_about(&invoice).await, mails, "{way}");
+            assert_eq!(late.status().await, "active", "{way}");
+        }
+        assert!(late.world.letters(&late.tenant, "cancelled").await.is_empty());
+        let ended = late.world.stripe.exchanges();
+        assert!(!ended.iter().any(|exchange| exchange.method == "DELETE" && exchange.path.contains("/subscriptions/")));
+    }
+
+    async fn where_stripe_blocks_first_the_banner_says_so_and_paying_lifts_it(late: Late) {
+        let mut late = late;
+        late.settings(json!({ "retry_days": [2, 5], "after_retries": "unpaid" })).await;
+        let failed = late.fail().await;
+        let invoice = late.invoice().await;
+        late.days(failed, failed + 4 * DAY).await;
+        late.browser.get("/plans").await.shows(&["access becomes read only on"]);
+        late.days(failed + 4 * DAY, failed + 6 * DAY).await;
+        assert_eq!((late.status().await.as_str(), late.access().await.reason), ("unpaid", Reason::Unpaid));
+        let page = late.browser.get("/plans").await;
+        let page = page.shows(&["Access is blocked, because", "Unless it is paid, the subscription ends on"]);
+        assert!(!page.body.contains("read only"), "{}", page.body);
+        late.browser.get("/payment").await.shows(&["access is blocked until it arrives"]);
+        let mut staff = late.staff().await;
+        staff.get(&format!("/staff/tenants/{}", late.tenant.id)).await.shows(&["access is blocked until it arrives"]);
+        late.pay(&invoice).await;
+        assert_eq!((late.status().await.as_str(), late.access().await.reason), ("active", Reason::Active));
+        let letter = late.world.letter(&format!("access_restored:{invoice}")).await;
+        assert!(letter.contains("The restriction is lifted"), "{letter}");
+        assert!(!late.browser.get("/plans").await.body.contains("Access is"), "the banner is gone");
     }
 
     async fn two_open_invoices_are_two_cases_and_the_older_one_decides(late: Late) {

@@ -1,8 +1,11 @@
 //! Mails: once for each cause, whatever happens on the way; readable in both languages.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use billing_portal::app::App;
+use billing_portal::audit;
 use billing_portal::auth::{NewUser, Role};
 use billing_portal::catalog::policy::{Catalog, EMBEDDED};
 use billing_portal::clock::Clock;
@@ -10,6 +13,7 @@ use billing_portal::db::Db;
 use billing_portal::i18n::Language;
 use billing_portal::mail::letter::Restored;
 use billing_portal::mail::render::{self, Reader};
+use billing_portal::mail::samples::variants;
 use billing_portal::mail::{self, Kind, Letter, New, Settings, store, work};
 use billing_portal::money::{Currency, Money};
 use billing_portal::tenants::Tenant;
@@ -68,6 +72,24 @@ impl Post {
 
     fn sent(&self) -> usize {
         self.server.mails().len()
+    }
+}
+
+/// A step of a worker that is killed after so many polls, at whatever await it stands then; whether it came to its end before.
+struct KilledAfter<F> {
+    step: Pin<Box<F>>,
+    polls: i64,
+}
+
+impl<F: Future<Output = billing_portal::db::Result<bool>>> Future for KilledAfter<F> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        if self.polls == 0 {
+            return Poll::Ready(false);
+        }
+        self.polls -= 1;
+        self.step.as_mut().poll(context).map(|done| done.unwrap())
     }
 }
 
@@ -145,7 +167,7 @@ both_databases! {
     }
 
     async fn killed_while_it_is_handed_over_it_is_never_sent_again_by_itself(post: Post) {
-        post.stage(&receipt(), "in_1").await;
+        post.stage(&Letter::sample(Kind::PasswordReset), "ask_1").await;
         let now = post.app.clock.now();
         let mut tx = post.app.db.write().await.unwrap();
         let until = now + SignedDuration::from_secs(work::LEASE);
@@ -159,6 +181,45 @@ both_databases! {
         let (state, _, error) = post.state().await;
         assert_eq!((post.sent(), state.as_str()), (0, "failed"));
         assert!(error.unwrap().contains("may have been sent"));
+        assert_eq!(post.portal.count("select count(*) from mails where data like '%/password/%'").await, 0, "its link is erased");
+        assert_eq!(post.portal.count("select count(*) from audit_entries where action = 'mail.failed'").await, 1);
+        let covered = audit::store::coverage(&mut post.app.db.read().await.unwrap()).await.unwrap();
+        let mails = covered.iter().find(|seen| seen.what == "mails").unwrap();
+        assert_eq!((mails.rows, mails.missing), (1, 0));
+    }
+
+    async fn killed_at_any_moment_it_is_sent_once_or_known_not_to_be_and_never_twice(post: Post) {
+        let (mut polls, mut aborted, mut unknown) = (0, 0, 0);
+        loop {
+            polls += 1;
+            post.stage(&receipt(), &format!("in_{polls}")).await;
+            let step = KilledAfter { step: Box::pin(work::step(&post.app)), polls };
+            if step.await {
+                break;
+            }
+            aborted += 1;
+            post.app.clock.pass(work::LEASE);
+            post.work().await;
+            post.app.clock.pass(90 * 86_400);
+            post.work().await;
+            let (state, error): (String, Option<String>) = post.app.db.read().await.unwrap()
+                .query_built(format!("select state, error from mails where cause = 'receipt:in_{polls}'")).one().await.unwrap();
+            match state.as_str() {
+                "sent" => {}
+                "failed" => {
+                    assert!(error.unwrap().contains("may have been sent"), "killed after {polls} polls");
+                    unknown += 1;
+                }
+                other => panic!("killed after {polls} polls it is {other}"),
+            }
+        }
+        assert!(aborted > 5 && unknown > 0, "{aborted} times killed, {unknown} times while it was handed over");
+        let (all, sent) = (polls, post.portal.count("select count(*) from mails where state = 'sent'").await);
+        let ids: Vec<String> = post.server.mails().iter().map(|mail| head(mail, "Message-ID").to_owned()).collect();
+        let once: BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(once.len(), ids.len(), "nobody gets a mail twice");
+        assert!(i64::try_from(ids.len()).unwrap() >= sent, "what counts as sent was taken by the server");
+        assert_eq!(sent + unknown, all, "and every mail has come to its end");
     }
 
     async fn a_worker_that_lost_its_claim_hands_nothing_over_and_notes_nothing(post: Post) {
@@ -229,6 +290,38 @@ both_databases! {
         assert_eq!(post.portal.count("select count(*) from mails where state = 'failed' and attempts = 1").await, 2);
     }
 
+    async fn what_a_server_says_before_it_knows_the_recipient_loses_no_mail(post: Post) {
+        post.stage(&receipt(), "in_1").await;
+        for (tries, mood) in [Mood::Closed, Mood::Deaf, Mood::Locked, Mood::Full].into_iter().enumerate() {
+            post.server.be(mood);
+            post.work().await;
+            let (state, tried, error) = post.state().await;
+            assert_eq!((state.as_str(), tried), ("waiting", i64::try_from(tries).unwrap() + 1), "{mood:?}: {error:?}");
+            post.app.clock.pass(86_400);
+        }
+        post.server.be(Mood::Willing);
+        post.work().await;
+        assert_eq!((post.sent(), post.state().await.0.as_str()), (1, "sent"));
+    }
+
+    async fn a_password_that_is_wrong_is_put_right_and_the_mail_goes_out(post: Post) {
+        let with = |password: &str| {
+            let mut config = post.app.config.clone();
+            let url = post.server.url().replace("smtp://", &format!("smtp://me:{password}@"));
+            let (_, sender) = config.mail.server.clone().unwrap();
+            config.mail.server = Some((url.parse().unwrap(), sender));
+            let app = &post.app;
+            App::new(app.db.clone(), app.clock.clone(), app.stripe.clone(), config, app.catalog.clone())
+        };
+        post.stage(&receipt(), "in_1").await;
+        assert!(work::step(&with("guess")).await.unwrap());
+        let (state, _, error) = post.state().await;
+        assert_eq!((post.sent(), state.as_str()), (0, "waiting"), "{error:?}");
+        post.app.clock.pass(3_600);
+        assert!(work::step(&with("pw")).await.unwrap());
+        assert_eq!((post.sent(), post.state().await.0.as_str()), (1, "sent"));
+    }
+
     async fn without_a_server_mails_are_kept_for_staff_to_see_and_send(post: Post) {
         post.stage(&receipt(), "in_1").await;
         assert!(work::step(&post.portal.app).await.unwrap());
@@ -250,6 +343,28 @@ both_databases! {
         assert_eq!((post.sent(), post.state().await.0.as_str()), (1, "sent"));
         assert_eq!(head(&post.server.mails()[0], "Message-ID"), format!("<{id}.1@portal.example>"));
         assert_eq!(post.portal.count("select count(*) from audit_entries where action = 'mail.resent'").await, 1);
+    }
+
+    async fn staff_see_each_kind_in_both_languages_and_forms(post: Post) {
+        let mut staff = post.portal.staff("Sam").await;
+        let list = staff.get("/staff/mails").await.expect(StatusCode::OK).body;
+        let mut seen = BTreeSet::new();
+        for kind in Kind::ALL {
+            for (variant, _) in variants(kind) {
+                for language in Language::ALL {
+                    for form in ["html", "text"] {
+                        let path = format!("/staff/mails/samples/{}?form={form}&language={}&variant={variant}", kind.as_str(), language.code());
+                        assert!(list.replace("&#38;", "&").replace("&amp;", "&").contains(&path), "a link to {path}");
+                        let answer = staff.get(&path).await.expect(StatusCode::OK);
+                        let is_html = answer.header("content-type").starts_with("text/html");
+                        assert_eq!(is_html, form == "html", "{path}");
+                        assert_eq!(is_html, answer.body.contains(&format!("lang=\"{}\"", language.code())), "{path}");
+                        assert!(seen.insert(answer.body), "{path} is like another");
+                    }
+                }
+            }
+        }
+        staff.get("/staff/mails/samples/receipt?variant=nothing").await.expect(StatusCode::NOT_FOUND);
     }
 
     async fn the_outbox_does_not_exist_for_others(post: Post) {
@@ -298,7 +413,7 @@ fn every_kind_can_be_read_in_both_languages_and_both_forms() {
         Clock::fixed("2026-11-21T05:00:00Z".parse().unwrap()),
     );
     let catalog = Catalog::parse(EMBEDDED).unwrap();
-    let mut subjects = BTreeSet::new();
+    let (mut subjects, mut bodies) = (BTreeSet::new(), BTreeSet::new());
     for language in Language::ALL {
         let reader = Reader {
             name: Some("Ana <b>Ruiz</b>".to_owned()),
@@ -306,13 +421,21 @@ fn every_kind_can_be_read_in_both_languages_and_both_forms() {
             language,
             time_zone: TimeZone::get("Europe/Madrid").unwrap(),
         };
-        for kind in Kind::ALL {
-            let written = render::write(&Letter::sample(kind), &reader, &site, &catalog).unwrap();
-            let about = format!("{kind:?} in {language:?}");
+        for (kind, (variant, letter)) in
+            Kind::ALL.into_iter().flat_map(|kind| variants(kind).into_iter().map(move |one| (kind, one)))
+        {
+            let written = render::write(&letter, &reader, &site, &catalog).unwrap();
+            let about = format!("{kind:?} {variant} in {language:?}");
+            assert_eq!(letter.kind(), kind);
             assert!(
-                subjects.insert(written.subject.clone()),
+                subjects.insert(written.subject.clone()) || !variant.is_empty(),
                 "{about}: {} is another mail's subject",
                 written.subject
+            );
+            assert!(
+                bodies.insert(written.text.clone()),
+                "{about} says what another says: {}",
+                written.text
             );
             for form in [&written.html, &written.text, &written.subject] {
                 assert!(

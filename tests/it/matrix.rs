@@ -193,6 +193,16 @@ const CALLS: &[Call] = &[
     ("POST", "/usage/increment", Some(Scope::UsageWrite), &[], 400),
 ];
 
+/// The pages of owners and admins.
+pub(crate) fn managers() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PAGES.iter().filter(|row| row.2 == Managers).map(|row| (row.0, row.1))
+}
+
+/// The endpoints that change the billing of a tenant.
+pub(crate) fn writers() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CALLS.iter().filter(|call| call.2 == Some(Scope::BillingWrite)).map(|call| (call.0, call.1))
+}
+
 /// The routes of the source, each with its methods, but those of the sandbox and the demo, which are no part of a portal, and of
 /// the metrics, which have a listener of their own.
 fn routes() -> Vec<(String, String)> {

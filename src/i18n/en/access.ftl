@@ -10,3 +10,5 @@ access-paused = The subscription is paused: everything can be seen, nothing can 
 access-unknown = The state of the subscription is unknown: everything can be seen, nothing can be changed.
 access-role = Your role does not include billing.
 access-supervisor = Your role sees everything and changes nothing.
+access-restricted-title = Nothing can be changed right now
+access-way-resume = Resume the subscription

@@ -34,3 +34,6 @@ demo-card-3155 = asks for authentication
 demo-card-0341 = is accepted now and fails later
 demo-no-such-step = Choose a day, a month or the next event.
 demo-role-staff = Staff
+demo-outbox = See the mails
+demo-outbox-title = The mails
+demo-outbox-text = No mail leaves the demo. All of them can be read as staff, in the form in which they would have arrived.

@@ -20,6 +20,7 @@ dunning-state-ended = The subscription is over
 dunning-banner-new = The payment of { $amount } for invoice { $invoice } did not go through.
 dunning-banner-restricts = The payment of { $amount } for invoice { $invoice } did not go through. Unless it is paid, access becomes read only on { $date }.
 dunning-banner-cancels = Access is read only, because { $amount } for invoice { $invoice } is missing. Unless it is paid, the subscription ends on { $date }.
+dunning-banner-blocked = Access is blocked, because { $amount } for invoice { $invoice } is missing. Unless it is paid, the subscription ends on { $date }.
 dunning-banner-over = Access is blocked, because { $amount } for invoice { $invoice } is missing, and the subscription is about to end.
 dunning-staff-title = Missing payments of all companies
 dunning-staff-caption = Open cases, the oldest first

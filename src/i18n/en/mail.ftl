@@ -152,6 +152,7 @@ mail-list-empty-title = No mails here
 mail-list-empty-text = They appear when something happens that somebody should hear of.
 mail-list-older = Older
 mail-list-newest = Newest
+mail-form-text = Text
 mail-list-samples = How each kind looks
 mail-no-server = There is no mail server: mails are kept and not sent. Set SMTP_URL and MAIL_FROM to send them.
 

@@ -34,3 +34,6 @@ demo-card-3155 = pide autenticación
 demo-card-0341 = se acepta ahora y falla después
 demo-no-such-step = Elige un día, un mes o el próximo suceso.
 demo-role-staff = Equipo propio
+demo-outbox = Ver los correos
+demo-outbox-title = Los correos
+demo-outbox-text = Ningún correo sale de la demo. El personal puede leerlos todos, tal como habrían llegado.

@@ -20,6 +20,7 @@ dunning-state-ended = La suscripción ha terminado
 dunning-banner-new = El pago de { $amount } de la factura { $invoice } no se ha podido cobrar.
 dunning-banner-restricts = El pago de { $amount } de la factura { $invoice } no se ha podido cobrar. Si no se paga, el acceso pasa a solo lectura el { $date }.
 dunning-banner-cancels = El acceso es de solo lectura porque faltan { $amount } de la factura { $invoice }. Si no se paga, la suscripción termina el { $date }.
+dunning-banner-blocked = El acceso está bloqueado porque faltan { $amount } de la factura { $invoice }. Si no se paga, la suscripción termina el { $date }.
 dunning-banner-over = El acceso está bloqueado porque faltan { $amount } de la factura { $invoice }, y la suscripción está a punto de terminar.
 dunning-staff-title = Pagos pendientes de todas las empresas
 dunning-staff-caption = Casos abiertos, los más antiguos primero

@@ -152,6 +152,7 @@ mail-list-empty-title = Aquí no hay correos
 mail-list-empty-text = Aparecen cuando ocurre algo de lo que alguien debe enterarse.
 mail-list-older = Anteriores
 mail-list-newest = Más recientes
+mail-form-text = Texto
 mail-list-samples = Cómo se ve cada tipo
 mail-no-server = No hay servidor de correo: los correos se guardan y no se envían. Configura SMTP_URL y MAIL_FROM para enviarlos.
 

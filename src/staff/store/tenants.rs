@@ -43,7 +43,7 @@ macro_rules! found {
 /// The subscription that counts of each tenant: the live one, or the last.
 macro_rules! current {
     () => {
-        " left join subscriptions s on s.id = (select x.id from subscriptions x where x.tenant_id = t.id order by case when x.status in ('canceled', 'incomplete_expired') then 1 else 0 end, x.created_at desc, x.id limit 1) left join products p on p.id = s.product_id"
+        concat!(" left join subscriptions s on s.id = (select x.id from subscriptions x where x.tenant_id = t.id order by ", $crate::subscription::by_force!(), " limit 1) left join products p on p.id = s.product_id")
     };
 }
 

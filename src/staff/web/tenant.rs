@@ -18,7 +18,6 @@ use crate::reconcile::{self, Severity};
 use crate::staff::mrr::month_of;
 use crate::staff::store::{self, Piece, Sheet};
 use crate::staff::timeline::{Kind, Moment, Point};
-use crate::stripe::snapshot::SubscriptionStatus;
 use crate::stripe::{self, Budget, CustomerId};
 use crate::sync;
 use crate::usage::view;
@@ -133,17 +132,8 @@ async fn load(page: Page, app: &App, id: &str) -> Result<TenantPage> {
     let mut tx = app.db.read().await?;
     let sheet = store::sheet(&mut tx, id).await?.ok_or(Error::NotFound)?;
     let pieces = store::pieces(&mut tx, id, page.now()).await?;
-    let case = dunning::store::open_of(&mut tx, id).await?;
+    let access = access::store::of_tenant(&mut tx, id, None, &app.catalog.dunning, page.now()).await?;
     drop(tx);
-
-    let status = sheet.status.clone().map(SubscriptionStatus::from);
-    let policy = &app.catalog.dunning;
-    let access = match &case {
-        Some(case) => {
-            access::decide(status.as_ref(), Some(case.days(page.now())), &case.policy(policy), None)
-        }
-        None => access::decide(status.as_ref(), None, policy, None),
-    };
     let names =
         app.catalog.metrics.iter().map(|metric| (metric.id.clone(), view::name(page.language(), metric)));
     Ok(TenantPage { metrics: names.collect(), reason: String::new(), page, sheet, access, pieces })

@@ -172,6 +172,9 @@ async fn apply_subscription(
         // Whether the invoice of a change is missing or merely waits is known by what became of the subscription.
         dunning::store::on_invoice(tx, &invoice, &seen.actor, seen.now).await?;
     }
+    if new.status == SubscriptionStatus::Unpaid {
+        dunning::store::on_barred(tx, new.id.as_str(), seen.now).await?;
+    }
     Ok(())
 }
 

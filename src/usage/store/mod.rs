@@ -44,7 +44,7 @@ macro_rules! terms_columns {
 /// The subscription in force, or the latest that was, of the tenant `n`; and its plan.
 macro_rules! subscription_of {
     () => {
-        " left join subscriptions s on s.id = (select x.id from subscriptions x where x.tenant_id = n.id order by case when x.status in ('canceled', 'incomplete_expired') then 2 when x.status = 'incomplete' then 1 else 0 end, x.created_at desc, x.id limit 1) left join products p on p.id = s.product_id"
+        concat!(" left join subscriptions s on s.id = (select x.id from subscriptions x where x.tenant_id = n.id order by ", $crate::subscription::by_force!(), " limit 1) left join products p on p.id = s.product_id")
     };
 }
 

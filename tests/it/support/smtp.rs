@@ -16,6 +16,16 @@ pub(crate) enum Mood {
     Busy,
     /// Does not know the recipient.
     Strict,
+    /// Serves nobody, and says so for good in its greeting.
+    Closed,
+    /// Understands no greeting.
+    Deaf,
+    /// Takes nothing from this sender.
+    Locked,
+    /// Knows no password.
+    Wary,
+    /// Takes the recipient, and then no mail.
+    Full,
     /// Reads the mail and refuses it.
     Picky,
     /// Reads the mail, keeps it and hangs up without a word.
@@ -71,7 +81,8 @@ async fn talk(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
         return Ok(());
     }
     let mut stream = BufReader::new(stream);
-    stream.write_all(b"220 mail.test\r\n").await?;
+    let greeting: &[u8] = if mood == Mood::Closed { b"554 not here\r\n" } else { b"220 mail.test\r\n" };
+    stream.write_all(greeting).await?;
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await? == 0 {
@@ -79,7 +90,13 @@ async fn talk(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
         }
         let verb = line.split([' ', ':', '\r']).next().unwrap_or_default().to_ascii_uppercase();
         let answer: &[u8] = match (verb.as_str(), mood) {
-            ("EHLO", _) => b"250-mail.test\r\n250 8BITMIME\r\n",
+            ("EHLO" | "HELO", Mood::Deaf) => b"550 whoever you are\r\n",
+            ("EHLO", _) => b"250-mail.test\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n",
+            // "me" and "pw", as PLAIN writes them.
+            ("AUTH", Mood::Willing) if line.trim_end().ends_with(" AG1lAHB3") => b"235 welcome\r\n",
+            ("AUTH", _) => b"535 who are you\r\n",
+            ("MAIL", Mood::Locked) => b"550 relaying denied\r\n",
+            ("DATA", Mood::Full) => b"552 no room\r\n",
             ("RCPT", Mood::Busy) => b"450 later\r\n",
             ("RCPT", Mood::Strict) => b"550 nobody of that name\r\n",
             ("MAIL" | "RCPT" | "NOOP" | "RSET", _) => b"250 ok\r\n",
@@ -91,7 +108,7 @@ async fn talk(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
         if verb == "QUIT" {
             return Ok(());
         }
-        if verb == "DATA" {
+        if verb == "DATA" && mood != Mood::Full {
             let mail = body(&mut stream).await?;
             if mood == Mood::Picky {
                 stream.write_all(b"554 not this\r\n").await?;
