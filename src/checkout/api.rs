@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{MAX_QUANTITY, MAX_TRIAL_DAYS, Refusal, Trust, Wish, place, start};
+use super::start::Asked;
+use super::{MAX_QUANTITY, MAX_TRIAL_DAYS, Refusal, Trust, Wish, start};
 use crate::api::fields::{integer, one_of, parsed, text};
 use crate::api::view::{field, own_path, told};
 use crate::api::{Fields, Input, Json, TenantManager};
@@ -116,9 +117,8 @@ async fn create(
     }
     // A key is the host application's own word; a token speaks for one of its customers.
     let trust = if caller.role().is_none() { Trust::Host } else { Trust::Customer };
-    let order = place(&app, tenant, &wish, trust, budget).await?.map_err(refuse)?;
-    let url =
-        Box::pin(start(&app, tenant, &caller.actor(), tenant.language, order, budget)).await.map_err(told)?;
+    let asked = Asked { tenant, actor: &caller.actor(), wish: &wish, trust };
+    let url = Box::pin(start(&app, asked, tenant.language, budget)).await.map_err(told)?.map_err(refuse)?;
     let created = Created { subscription_id: None, status: "awaits_checkout", redirect_to_stripe: url };
     Ok((StatusCode::CREATED, axum::Json(created)))
 }

@@ -8,7 +8,7 @@ mod start;
 pub mod store;
 pub mod web;
 
-pub use start::{customer, place, refresh, start};
+pub use start::{customer, refresh, start};
 pub use web::router;
 
 use jiff::Timestamp;

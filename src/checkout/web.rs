@@ -10,7 +10,8 @@ use axum::routing::{get, post};
 use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 
-use super::{Refusal, Trust, Wish, start, store};
+use super::start::{self, Asked};
+use super::{Refusal, Trust, Wish, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
 use crate::error::{Error, FieldError, Result};
@@ -43,9 +44,9 @@ async fn subscribe(
     Form(wish): Form<Wish>,
 ) -> Result<Response> {
     let budget = Budget::page();
-    let order = start::place(&app, &who.tenant, &wish, Trust::Customer, budget).await?;
-    let order = order.map_err(|refusal| refuse(&page, refusal))?;
-    let url = Box::pin(start(&app, &who.tenant, &who.actor(), page.language(), order, budget)).await?;
+    let asked = Asked { tenant: &who.tenant, actor: &who.actor(), wish: &wish, trust: Trust::Customer };
+    let url = Box::pin(start::start(&app, asked, page.language(), budget)).await?;
+    let url = url.map_err(|refusal| refuse(&page, refusal))?;
     Ok(redirect_out(&url, page.site())?.into_response())
 }
 

@@ -4,6 +4,9 @@ mod change;
 mod details;
 mod history;
 mod leave;
+mod orders;
+mod quotes;
+mod wake;
 mod second;
 
 use billing_portal::tenants::Tenant;
