@@ -300,7 +300,7 @@ impl Error {
         match self {
             Self::Internal(cause) => tracing::error!(cause = chain(cause.as_ref()), "internal error"),
             Self::StripeFailed(cause) => {
-                tracing::error!(cause = chain(cause.as_ref()), "Stripe's answer cannot be used")
+                tracing::error!(cause = chain(cause.as_ref()), "Stripe's answer cannot be used");
             }
             Self::Unavailable(cause) => tracing::error!(cause = chain(cause.as_ref()), "unavailable"),
             Self::StripeUnavailable { request_id } => {

@@ -100,7 +100,7 @@ const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 15] = [
     ("change-meanwhile", "changed_meanwhile", PREVIEW),
     ("change-expired", "quote_expired", PREVIEW),
     ("cancel-not-now", "not_in_this_state", Some(("GET", "/subscription"))),
-    ("cancel-resume-unpaid", "payment_missing", PORTAL),
+    ("cancel-no-payment-method", "no_payment_method", PORTAL),
     ("subscription-nothing-yet", "no_subscription", CREATE),
     ("subscription-task-not-offered", "task_not_offered", PREVIEW),
     ("invoices-no-link", "no_document", None),

@@ -42,6 +42,20 @@ pub async fn record(tx: &mut Tx, entry: &Entry) -> Result<bool> {
     Ok(added == 1)
 }
 
+/// How often something was done with an object.
+///
+/// # Errors
+/// See [`record`].
+pub async fn how_often(tx: &mut Tx, object: &str, action: &str) -> Result<i64> {
+    let row: (i64,) = tx
+        .query(sql!("select count(*) from audit_entries where object_id = $1 and action = $2"))
+        .bind(object)
+        .bind(action)
+        .one()
+        .await?;
+    Ok(row.0)
+}
+
 /// The columns of [`Row`].
 macro_rules! columns {
     () => {

@@ -41,6 +41,17 @@ impl Deed {
         }
     }
 
+    /// What tells it from the others.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::CancelAtPeriodEnd(_) => "cancel-at-end",
+            Self::CancelNow(_) => "cancel-now",
+            Self::Resume => "resume",
+            Self::Pause => "pause",
+            Self::ResumeCollection => "collect",
+        }
+    }
+
     fn action(&self) -> &'static str {
         match self {
             Self::CancelAtPeriodEnd(_) | Self::CancelNow(_) => "subscription.cancel_asked",
@@ -51,24 +62,49 @@ impl Deed {
     }
 }
 
-/// Does it, and brings the rows to what Stripe then says.
+/// What it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is so.
+    Done,
+    /// What was to be woken is still paused: its payment failed or asks for authentication.
+    StillPaused,
+}
+
+/// Does it, and brings the rows to what Stripe then says. Two clicks at once are one deed, with one entry.
 ///
 /// # Errors
 /// The state does not allow it, or Stripe did not answer: nothing has changed, or the same again is safe.
-pub async fn perform(app: &App, tenant: &Tenant, actor: &Actor, deed: &Deed, budget: Budget) -> Result<()> {
+pub async fn perform(
+    app: &App,
+    tenant: &Tenant,
+    actor: &Actor,
+    deed: &Deed,
+    budget: Budget,
+) -> Result<Outcome> {
     let tenant = tenant.id.as_str();
-    let billing = store::billing(&mut app.db.read().await?, tenant).await?;
+    let mut tx = app.db.read().await?;
+    let billing = store::billing(&mut tx, tenant).await?;
     let customer = billing.customer.as_ref().map(|customer| customer.id.clone()).ok_or_else(not_now)?;
     let live = billing.live().ok_or_else(not_now)?;
-    if !deed.is_among(super::options(live, &app.catalog.policy)) {
+    let sleeps = live.status == SubscriptionStatus::Paused;
+    if *deed == Deed::Resume && sleeps && !billing.can_pay() {
+        return Err(no_payment_method());
+    }
+    if !deed.is_among(super::options(&billing, live, &app.catalog.policy)) {
         // A second click, or a page from before: what is, is shown.
         return Err(not_now());
     }
-    match ask(app, live, deed, budget).await {
+    let times = audit::store::how_often(&mut tx, live.id.as_str(), deed.action()).await?;
+    drop(tx);
+    let name = format!("{}-{}-{times}", deed.name(), live.id);
+    match ask(app, live, deed, &name, budget).await {
         Ok(()) => {}
-        // Stripe sees it otherwise than our rows: what is there now is fetched, and shown.
+        // The bank said no: what is left to do shows in the state.
+        Err(stripe::Error::Refused(refusal)) if refusal.kind.as_deref() == Some("card_error") => {}
         Err(error @ (stripe::Error::NotFound { .. } | stripe::Error::Refused(_))) => {
-            tracing::info!(%error, deed = deed.action(), "Stripe refused what the rows allow");
+            // Another click was quicker, or somebody at Stripe's dashboard: what is, is shown.
+            tracing::info!(%error, deed = deed.name(), "Stripe says that this cannot be done now");
             refetch(app, &customer, actor, budget).await?;
             return Err(not_now());
         }
@@ -82,16 +118,22 @@ pub async fn perform(app: &App, tenant: &Tenant, actor: &Actor, deed: &Deed, bud
     };
     let entry =
         Entry::new(actor.clone(), deed.action(), app.clock.now()).tenant(tenant).object(live.id.as_str());
-    audit::record(&mut tx, &entry.change(None, Some(after))).await?;
+    audit::record(&mut tx, &entry.cause(name).change(None, Some(after))).await?;
     tx.commit().await?;
-    refetch(app, &customer, actor, budget).await
+    refetch(app, &customer, actor, budget).await?;
+    if *deed != Deed::Resume || !sleeps {
+        return Ok(Outcome::Done);
+    }
+    let billing = store::billing(&mut app.db.read().await?, tenant).await?;
+    let sleeps = billing.live().is_some_and(|live| live.status == SubscriptionStatus::Paused);
+    Ok(if sleeps { Outcome::StillPaused } else { Outcome::Done })
 }
 
 async fn refetch(app: &App, customer: &CustomerId, actor: &Actor, budget: Budget) -> Result<()> {
     Ok(sync::refetch(&app.db, &app.stripe, &app.clock, customer, actor, budget).await?)
 }
 
-async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> stripe::Result<()> {
+async fn ask(app: &App, live: &Subscription, deed: &Deed, name: &str, budget: Budget) -> stripe::Result<()> {
     let key = Key::random();
     let id = &live.id;
     match deed {
@@ -106,6 +148,8 @@ async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> str
             }
         }
         Deed::Resume if live.status == SubscriptionStatus::Paused => {
+            // It charges: two clicks at once are one request.
+            let key = Key::new(name.to_owned()).unwrap_or(key);
             subscriptions::resume(&app.stripe, id, &key, budget).await?;
         }
         Deed::Resume => {
@@ -125,10 +169,16 @@ async fn ask(app: &App, live: &Subscription, deed: &Deed, budget: Budget) -> str
 /// A plan of changes would outlive the wish to leave: it goes first.
 async fn release(app: &App, id: &SubscriptionId, budget: Budget) -> stripe::Result<()> {
     let now = subscriptions::get_one(&app.stripe, id, budget).await?.value;
-    if let Some(schedule) = &now.schedule {
-        schedules::release(&app.stripe, schedule, &Key::random(), budget).await?;
+    let Some(schedule) = &now.schedule else { return Ok(()) };
+    match schedules::release(&app.stripe, schedule, &Key::random(), budget).await {
+        // Another click was quicker.
+        Ok(_) | Err(stripe::Error::Refused(_) | stripe::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(())
+}
+
+fn no_payment_method() -> Error {
+    Error::Conflict { reason: "cancel-no-payment-method", way_on: Some(WayOn::new("/", "checkout-to-plan")) }
 }
 
 fn not_now() -> Error {

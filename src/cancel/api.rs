@@ -79,7 +79,8 @@ impl Input for Nothing {
 
 /// Take a cancellation back, or wake a subscription that Stripe paused.
 ///
-/// 409 `not_in_this_state` where it is neither.
+/// 409 `not_in_this_state` where it is neither. What Stripe paused is woken by a payment: where that fails or asks for
+/// authentication, `status` is `paused` still, and the open invoice is to be paid.
 #[utoipa::path(
     post, path = "/subscription/resume", tag = "subscription", operation_id = "resume_subscription",
     security(("key" = ["billing:write"]), ("token" = ["owner", "admin"])),

@@ -7,12 +7,12 @@ mod act;
 pub mod api;
 pub mod web;
 
-pub use act::{Deed, perform};
+pub use act::{Deed, Outcome, perform};
 pub use web::router;
 
 use crate::catalog::policy::Policy;
 use crate::stripe::snapshot::SubscriptionStatus as Status;
-use crate::subscription::{Collection, Subscription};
+use crate::subscription::{Billing, Collection, Subscription};
 
 /// Reasons that Stripe knows (`cancellation_details.feedback`), in the order of the page.
 pub const REASONS: [&str; 8] = [
@@ -45,7 +45,7 @@ pub struct Options {
 }
 
 /// What may be done, by the state and what the catalogue allows.
-pub fn options(subscription: &Subscription, policy: &Policy) -> Options {
+pub fn options(billing: &Billing, subscription: &Subscription, policy: &Policy) -> Options {
     let alive =
         matches!(subscription.status, Status::Active | Status::Trialing | Status::PastDue | Status::Unpaid);
     let ending = subscription.cancel_at.is_some();
@@ -56,7 +56,7 @@ pub fn options(subscription: &Subscription, policy: &Policy) -> Options {
             && matches!(subscription.status, Status::Active | Status::Trialing | Status::PastDue),
         cancel_now: (alive && policy.cancel_now)
             || matches!(subscription.status, Status::Unpaid | Status::Paused | Status::Incomplete),
-        resume: (alive && ending) || subscription.status == Status::Paused,
+        resume: (alive && ending) || (subscription.status == Status::Paused && billing.can_pay()),
         pause: policy.pause && collecting && !ending && subscription.status == Status::Active,
         resume_collection: !collecting && alive,
     }
@@ -65,12 +65,12 @@ pub fn options(subscription: &Subscription, policy: &Policy) -> Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subscription::sample;
+    use crate::subscription::{sample, with_card};
 
     fn of(status: &str, change: impl Fn(&mut Subscription)) -> Options {
         let mut subscription = sample(status);
         change(&mut subscription);
-        options(&subscription, &Policy { cancel_now: true, pause: true, ..Policy::default() })
+        options(&with_card(), &subscription, &Policy { cancel_now: true, pause: true, ..Policy::default() })
     }
 
     #[test]
@@ -94,8 +94,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_paused_is_woken_only_where_a_payment_method_is_on_file() {
+        assert!(of("paused", |_| {}).resume);
+        assert!(!options(&Billing::default(), &sample("paused"), &Policy::default()).resume);
+    }
+
+    #[test]
     fn only_what_the_catalogue_allows_is_offered() {
-        let strict = options(&sample("active"), &Policy::default());
+        let strict = options(&with_card(), &sample("active"), &Policy::default());
         assert!(strict.cancel_at_period_end && !strict.cancel_now && !strict.pause);
         let paused = of("active", |subscription| subscription.collection = Collection::Paused(None));
         assert!(paused.resume_collection && !paused.pause);

@@ -9,11 +9,13 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Deed, LONGEST_COMMENT, Options, REASONS, act, options};
+use super::{Deed, LONGEST_COMMENT, Options, Outcome, REASONS, act, options};
 use crate::app::App;
 use crate::auth::{Administrator, Manager};
-use crate::catalog;
+use crate::catalog::policy::{Catalog, Metric};
 use crate::catalog::pricing::words;
+use crate::catalog::product::Limit;
+use crate::catalog::{self, Offer, Plan};
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
 use crate::stripe::calls::subscriptions::Reason;
@@ -37,6 +39,10 @@ struct CancelPage {
     plan: String,
     ends_at: Option<Timestamp>,
     lost: Vec<String>,
+    /// Limits that shrink to those of the free plan: “Chatbots: 1 instead of 5”.
+    limits: Vec<String>,
+    /// The plan of a change that was agreed for later, and falls.
+    planned: Option<String>,
     options: Options,
     reasons: Vec<(&'static str, String)>,
     /// What was chosen and typed, kept after an error.
@@ -66,7 +72,7 @@ async fn cancel_page(page: Page, app: &App, who: &Administrator, typed: Leaving)
     let offer = catalog::store::offer(&mut tx).await?;
     drop(tx);
     let live = billing.live().ok_or_else(nothing)?;
-    let options = options(live, &app.catalog.policy);
+    let options = options(&billing, live, &app.catalog.policy);
     if !options.cancel_at_period_end && !options.cancel_now {
         return Err(nothing());
     }
@@ -78,6 +84,8 @@ async fn cancel_page(page: Page, app: &App, who: &Administrator, typed: Leaving)
             .map_or_else(|| page.t("subscription-own-plan"), |plan| plan.name(page.language()).to_owned()),
         ends_at: ends_at(live),
         lost: named.map(|feature| words(&feature.name, page.language()).to_owned()).collect(),
+        limits: plan.map(|plan| shrinking(&page, &app.catalog, plan)).unwrap_or_default(),
+        planned: planned(&page, &offer, live),
         options,
         reasons: REASONS.iter().map(|reason| (*reason, page.t(reason_key(reason)))).collect(),
         chosen: typed.reason,
@@ -85,6 +93,32 @@ async fn cancel_page(page: Page, app: &App, who: &Administrator, typed: Leaving)
         now: typed.when == "now",
         page,
     })
+}
+
+/// The limits that the free plan has less of, each in a sentence.
+fn shrinking(page: &Page, catalog: &Catalog, plan: &Plan) -> Vec<String> {
+    let most = |limit: Option<&Limit>| limit.map_or(Some(0), |limit| limit.limit);
+    let shown = |most: Option<i64>| most.map_or_else(|| page.t("change-unlimited"), |most| page.number(most));
+    let sentence = |metric: &Metric| {
+        let (now, then) =
+            (most(plan.facts.limits.get(&metric.id)), most(catalog.free.limits.get(&metric.id)));
+        let shrinks = match (now, then) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(now), Some(then)) => then < now,
+        };
+        let name = words(&metric.name, page.language()).to_owned();
+        let args = [("metric", name), ("now", shown(now)), ("then", shown(then))];
+        shrinks.then(|| page.ta("cancel-limit", args))
+    };
+    catalog.metrics.iter().filter_map(sentence).collect()
+}
+
+/// The name of the plan that was to come.
+fn planned(page: &Page, offer: &Offer, live: &Subscription) -> Option<String> {
+    let change = live.pending_change.as_ref()?;
+    let plan = offer.plan_of_price(change.price.as_deref().or(live.price_id.as_deref())?)?;
+    Some(plan.name(page.language()).to_owned())
 }
 
 /// When it ends if it is cancelled with its period.
@@ -158,7 +192,7 @@ async fn confirm_page(
     consequences: fn(&Page, &Billing, &Subscription) -> Vec<(&'static str, String)>,
 ) -> Result<Response> {
     let billing = store::billing(&mut app.db.read().await?, who.tenant.id.as_str()).await?;
-    let live = billing.live().filter(|live| deed.is_among(options(live, &app.catalog.policy)));
+    let live = billing.live().filter(|live| deed.is_among(options(&billing, live, &app.catalog.policy)));
     let consequences = consequences(&page, &billing, live.ok_or_else(nothing)?);
     Ok(Html(ConfirmPage { page, words, action, consequences }).into_response())
 }
@@ -209,9 +243,16 @@ async fn ask_collect(page: Page, State(app): State<App>, who: Administrator) -> 
 #[derive(Deserialize)]
 struct Nothing {}
 
-async fn resume(State(app): State<App>, who: Administrator, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
-    act::perform(&app, &who.tenant, &who.actor(), &Deed::Resume, Budget::page()).await?;
-    Ok(redirect("/").flash(Flash::success("cancel-resumed")))
+async fn resume(
+    State(app): State<App>,
+    who: Administrator,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Redirect> {
+    let outcome = act::perform(&app, &who.tenant, &who.actor(), &Deed::Resume, Budget::page()).await?;
+    Ok(redirect("/").flash(match outcome {
+        Outcome::Done => Flash::success("cancel-resumed"),
+        Outcome::StillPaused => Flash::warning("cancel-still-paused"),
+    }))
 }
 
 async fn pause(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
@@ -219,7 +260,11 @@ async fn pause(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Noth
     Ok(redirect("/").flash(Flash::success("cancel-paused")))
 }
 
-async fn collect(State(app): State<App>, who: Administrator, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+async fn collect(
+    State(app): State<App>,
+    who: Administrator,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Redirect> {
     act::perform(&app, &who.tenant, &who.actor(), &Deed::ResumeCollection, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-collecting")))
 }

@@ -1,53 +1,25 @@
-//! Asking Stripe what a change would cost, and making it. No transaction is open while Stripe is asked.
-
-use std::collections::BTreeMap;
+//! Making a change, or taking it back. No transaction is open while Stripe is asked.
 
 use sha2::{Digest as _, Sha256};
 
-use super::quote::{HOLDS_FOR, Quote};
-use super::{Bought, Refusal, Timing};
+use super::quote::Quote;
+use super::review::{as_of_another_period, is_for_now, period};
+use super::{Refusal, Timing};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
-use crate::catalog::{self, Offer};
 use crate::error::{Error, Result, WayOn};
-use crate::money::{Currency, Money};
-use crate::stripe::calls::subscriptions::{self, ItemChange, Proration, SubscriptionChange};
+use crate::stripe::calls::subscriptions::{self, Proration, SubscriptionChange};
 use crate::stripe::calls::{invoices, schedules};
-use crate::stripe::snapshot::{Invoice, Phase, PhaseItem, Subscription as Snapshot, SubscriptionStatus};
-use crate::stripe::{self, Budget, Key, PriceId};
-use crate::subscription::{Billing, store};
+use crate::stripe::snapshot::{
+    PendingUpdate, Phase, PhaseItem, Schedule, Subscription as Snapshot, SubscriptionStatus,
+};
+use crate::stripe::{self, Budget, Key};
+use crate::subscription::store;
 use crate::sync;
 use crate::tenants::Tenant;
-use crate::usage;
 
 /// The key of the words for a change that is no longer what was shown.
 pub(super) const MEANWHILE: &str = "change-meanwhile";
-
-/// What a change would cost, in Stripe's words.
-#[derive(Clone, Debug)]
-pub struct Review {
-    /// What is bought in.
-    pub currency: Currency,
-    /// Given back for what is left of the period; not above zero.
-    pub credit: i64,
-    /// Charged for what is new.
-    pub charge: i64,
-    /// Taxes on it.
-    pub tax: i64,
-    /// Charged when it is confirmed.
-    pub due_today: i64,
-    /// What the invoice of a whole period will be, taxes included.
-    pub recurring: i64,
-    /// What holds Stripe and us to it.
-    pub quote: Quote,
-}
-
-impl Review {
-    /// An amount of it.
-    pub fn money(&self, minor: i64) -> Money {
-        Money::new(minor, self.currency)
-    }
-}
 
 /// What a confirmed change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,171 +30,6 @@ pub enum Outcome {
     Scheduled,
     /// The payment failed or asks for authentication: the old plan stays in force until it is done.
     WaitsForPayment,
-}
-
-/// What a change is decided by.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// What is for sale.
-    pub offer: Offer,
-    /// What the tenant has.
-    pub billing: Billing,
-    /// How much of each metric it uses.
-    pub used: BTreeMap<String, i64>,
-}
-
-/// Looks up what a change of the tenant's subscription is decided by.
-///
-/// # Errors
-/// The database did not answer.
-pub async fn facts(app: &App, tenant: &Tenant) -> Result<Facts> {
-    let mut tx = app.db.read().await?;
-    let offer = catalog::store::offer(&mut tx).await?;
-    let billing = store::billing(&mut tx, tenant.id.as_str()).await?;
-    let summary = usage::store::summary(&mut tx, &tenant.id, &app.catalog, app.clock.now()).await?;
-    let used = summary.into_iter().flat_map(|summary| summary.metrics);
-    let used = used.map(|metric| (metric.metric, metric.standing.used)).collect();
-    Ok(Facts { offer, billing, used })
-}
-
-/// What the change of the tenant's subscription would cost. `from` is what it buys now.
-///
-/// # Errors
-/// Stripe did not say; nothing has changed.
-pub async fn review(
-    app: &App,
-    tenant: &Tenant,
-    facts: &Facts,
-    from: &Bought<'_>,
-    to: &Bought<'_>,
-    budget: Budget,
-) -> Result<Review> {
-    let (Some(customer), Some(row)) = (facts.billing.customer.as_ref(), facts.billing.live()) else {
-        return Err(refused(Refusal::NoSubscription));
-    };
-    let live = subscriptions::get_one(&app.stripe, &row.id, budget).await?.value;
-    let now = app.clock.now();
-    let items = items(&live, &facts.offer, from, to, row.currency)?;
-    // Nothing of a trial is paid yet: whatever changes in it changes at once and settles nothing.
-    let in_trial = live.status == SubscriptionStatus::Trialing;
-    let timing = super::timing(from, to, row.currency, row.period_end.filter(|_| !in_trial));
-    let change =
-        |proration, date| SubscriptionChange { items: items.clone(), proration, proration_date: date };
-    // The date is fixed here and sent again on confirming: what is charged is what is shown.
-    let date = now.as_second();
-    let preview = |change| async move {
-        invoices::preview_change(&app.stripe, &customer.id, &row.id, &change, budget)
-            .await
-            .map(|fetched| fetched.value)
-    };
-    let recurring = if live.schedule.is_some() {
-        // The next invoice of this subscription is that of the plan of changes, which gives way.
-        let prices = after(&live, &items);
-        invoices::preview_new(
-            &app.stripe,
-            &customer.id,
-            &prices,
-            &live.discount_ids(),
-            live.automatic_tax.enabled,
-            budget,
-        )
-        .await?
-        .value
-    } else {
-        preview(change(Proration::None, None)).await?
-    };
-    let today = match timing {
-        Timing::Now if !in_trial => Some(preview(change(Proration::AlwaysInvoice, Some(date))).await?),
-        _ => None,
-    };
-    let today = today.filter(|invoice| is_for_now(invoice, date));
-    let quote = Quote {
-        tenant: tenant.id.to_string(),
-        customer: customer.id.clone(),
-        subscription: row.id.clone(),
-        schedule: live.schedule.clone(),
-        from: (from.price.id.clone(), from.quantity),
-        to: (to.price.id.clone(), to.quantity),
-        items: items.clone(),
-        timing,
-        proration_date: date,
-        in_trial,
-        due_today: today.as_ref().map_or(0, |invoice| invoice.amount_due),
-        currency: row.currency,
-        expires_at: date + HOLDS_FOR,
-    };
-    Ok(summed(today.as_ref(), &recurring, quote))
-}
-
-/// Whether a preview is of an invoice that the change causes at once. Where it causes none, Stripe shows the next renewal, whose
-/// period is to come.
-fn is_for_now(invoice: &Invoice, date: i64) -> bool {
-    const NEAR: i64 = 3_600;
-    invoice.lines.data.iter().any(|line| line.is_proration() || (line.period.start - date).abs() < NEAR)
-}
-
-/// What is billed after a change, with how many of each; metered prices have none.
-fn after(live: &Snapshot, items: &[ItemChange]) -> Vec<(PriceId, Option<u64>)> {
-    let each = live.items.data.iter().map(|item| {
-        let change = items.iter().find(|change| change.id.as_ref() == Some(&item.id));
-        let kept = item.quantity.and_then(|quantity| u64::try_from(quantity).ok());
-        match change {
-            Some(change) => (change.price.clone().unwrap_or_else(|| item.price.id.clone()), change.quantity),
-            None => (item.price.id.clone(), kept),
-        }
-    });
-    each.collect()
-}
-
-/// Adds up the lines of a preview: what is given back, what is charged.
-fn summed(today: Option<&Invoice>, recurring: &Invoice, quote: Quote) -> Review {
-    let lines = today.map(|invoice| invoice.lines.data.as_slice()).unwrap_or_default();
-    let sum = |wanted: fn(i64) -> bool| {
-        lines.iter().map(|line| line.amount).filter(|amount| wanted(*amount)).fold(0, i64::saturating_add)
-    };
-    Review {
-        currency: quote.currency,
-        credit: sum(|amount| amount < 0),
-        charge: sum(|amount| amount > 0),
-        tax: today.map_or(0, Invoice::tax),
-        due_today: quote.due_today,
-        recurring: recurring.total,
-        quote,
-    }
-}
-
-/// The items as they are to be: the plan's with its new price, and those billed after use with the price of the new interval.
-fn items(
-    live: &Snapshot,
-    offer: &Offer,
-    from: &Bought<'_>,
-    to: &Bought<'_>,
-    currency: Currency,
-) -> Result<Vec<ItemChange>> {
-    let price_id = |id: &str| id.parse::<PriceId>().map_err(Error::internal);
-    let mut items = Vec::new();
-    for item in &live.items.data {
-        if item.price.id.as_str() == from.price.id {
-            items.push(ItemChange {
-                id: Some(item.id.clone()),
-                price: Some(price_id(&to.price.id)?),
-                quantity: u64::try_from(to.quantity).ok(),
-                deleted: false,
-            });
-            continue;
-        }
-        let metered = offer
-            .metered
-            .iter()
-            .find(|metered| metered.prices.iter().any(|own| own.id == item.price.id.as_str()));
-        let same = metered.and_then(|metered| metered.price(to.price.interval, currency));
-        if let Some(price) = same.filter(|price| price.id != item.price.id.as_str()) {
-            let price = Some(price_id(&price.id)?);
-            items.push(ItemChange { id: Some(item.id.clone()), price, quantity: None, deleted: false });
-        }
-    }
-    // What Stripe has is no longer what our row says: somebody changed it a moment ago.
-    if items.is_empty() { Err(changed_meanwhile()) } else { Ok(items) }
 }
 
 /// Makes the change that was shown.
@@ -289,8 +96,14 @@ async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome>
         // Another click on the same was quicker.
         return Ok(Outcome::Changed);
     }
-    if live.pending_update.is_some() {
-        return Ok(Outcome::WaitsForPayment);
+    if let Some(pending) = &live.pending_update {
+        // The same change waits already, or another that must be paid or fall first.
+        let same = brings(pending, &quote.to);
+        return if same {
+            Ok(Outcome::WaitsForPayment)
+        } else {
+            Err(refused(Refusal::State("change-waiting")))
+        };
     }
     let in_trial = live.status == SubscriptionStatus::Trialing;
     if !buys(&quote.from)
@@ -310,8 +123,16 @@ async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome>
         Err(stripe::Error::Refused(refusal)) if refusal.kind.as_deref() == Some("card_error") => {
             Ok(Outcome::WaitsForPayment)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(as_of_another_period(error)),
     }
+}
+
+/// Whether a change that waits for its payment brings this price and quantity.
+fn brings(pending: &PendingUpdate, (price, quantity): &(String, i64)) -> bool {
+    pending.subscription_items.iter().any(|item| {
+        item.price.as_ref().is_some_and(|own| own.as_str() == price)
+            && item.quantity.unwrap_or(1) == *quantity
+    })
 }
 
 /// What the change would charge at this moment.
@@ -320,13 +141,19 @@ async fn due_now(app: &App, quote: &Quote, change: &SubscriptionChange, budget: 
         return Ok(0);
     }
     let preview = invoices::preview_change(&app.stripe, &quote.customer, &quote.subscription, change, budget)
-        .await?
+        .await
+        .map_err(as_of_another_period)?
         .value;
     Ok(if is_for_now(&preview, quote.proration_date) { preview.amount_due } else { 0 })
 }
 
-/// Plans the change for the end of the period: what there is until then, what is wanted afterwards.
+/// Plans the change for the end of the period: what there is until then, what is wanted afterwards. A period that was renewed
+/// since ends later than what was shown: then nothing is planned.
 async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<()> {
+    let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
+    if period(&live, &quote.from.0).1 != Some(at) {
+        return Err(changed_meanwhile());
+    }
     if let Some(old) = &quote.schedule {
         release(app, old, &key(quote, "release")?, budget).await?;
     }
@@ -338,12 +165,26 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
         Err(stripe::Error::Refused(_)) => return Err(changed_meanwhile()),
         Err(error) => return Err(error.into()),
     };
-    let now = made.phases.first().ok_or_else(|| Error::internal("a schedule without a phase"))?;
-    let until = Phase { end_date: Some(now.end_date.unwrap_or(at)), ..now.clone() };
     let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
     if live.schedule.as_ref() != Some(&made.id) {
         // This very change was planned before and undone since.
         return Err(changed_meanwhile());
+    }
+    let Some(phases) = phases(quote, &live, &made, at) else {
+        // The renewal came in between.
+        release(app, &made.id, &key(quote, "late")?, budget).await?;
+        return Err(changed_meanwhile());
+    };
+    let discounts = live.discount_ids();
+    schedules::set_phases(&app.stripe, &made.id, &phases, &discounts, &key(quote, "phases")?, budget).await?;
+    Ok(())
+}
+
+/// What there is until the end of the period, and what follows; none where the first phase does not end when it should.
+fn phases(quote: &Quote, live: &Snapshot, made: &Schedule, at: i64) -> Option<[Phase; 2]> {
+    let now = made.phases.first()?;
+    if now.end_date.is_some_and(|end| end != at) {
+        return None;
     }
     let after = live.items.data.iter().map(|item| {
         let change = quote.items.iter().find(|change| change.id.as_ref() == Some(&item.id));
@@ -355,35 +196,32 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
             },
         }
     });
-    let after = Phase { start_date: until.end_date.unwrap_or(at), end_date: None, items: after.collect() };
-    schedules::set_phases(
-        &app.stripe,
-        &made.id,
-        &[until, after],
-        &live.discount_ids(),
-        &key(quote, "phases")?,
-        budget,
-    )
-    .await?;
-    Ok(())
+    let after = Phase { start_date: at, end_date: None, items: after.collect() };
+    Some([Phase { end_date: Some(at), ..now.clone() }, after])
 }
 
 /// Drops a change that was planned for the end of the period.
 ///
 /// # Errors
-/// Stripe did not answer; asking again is safe.
+/// Nothing is planned, or Stripe did not answer; asking again is safe.
 pub async fn undo(app: &App, tenant: &Tenant, actor: &Actor, budget: Budget) -> Result<()> {
     let billing = store::billing(&mut app.db.read().await?, tenant.id.as_str()).await?;
     let (Some(customer), Some(row)) = (billing.customer.as_ref(), billing.live()) else {
         return Err(refused(Refusal::NoSubscription));
     };
     let live = subscriptions::get_one(&app.stripe, &row.id, budget).await?.value;
-    if let Some(schedule) = &live.schedule {
-        release(app, schedule, &Key::random(), budget).await?;
-    }
+    let Some(schedule) = &live.schedule else {
+        // A second click, or the change has come about. What the page shows is brought up to date.
+        sync::refetch(&app.db, &app.stripe, &app.clock, &customer.id, actor, budget).await?;
+        return Err(refused(Refusal::State("change-nothing-planned")));
+    };
+    release(app, schedule, &Key::random(), budget).await?;
     let mut tx = app.db.write().await?;
-    let entry = Entry::new(actor.clone(), "subscription.change_undone", app.clock.now());
-    audit::record(&mut tx, &entry.tenant(tenant.id.as_str()).object(row.id.as_str())).await?;
+    let entry = Entry::new(actor.clone(), "subscription.change_undone", app.clock.now())
+        .tenant(tenant.id.as_str())
+        .object(row.id.as_str())
+        .cause(format!("undone-{schedule}"));
+    audit::record(&mut tx, &entry).await?;
     tx.commit().await?;
     Ok(sync::refetch(&app.db, &app.stripe, &app.clock, &customer.id, actor, budget).await?)
 }
@@ -412,6 +250,6 @@ pub(super) fn refused(refusal: Refusal) -> Error {
     Error::Conflict { reason: refusal.key(), way_on: Some(WayOn::new("/", "checkout-to-plan")) }
 }
 
-fn changed_meanwhile() -> Error {
+pub(super) fn changed_meanwhile() -> Error {
     Error::Conflict { reason: MEANWHILE, way_on: Some(WayOn::new("/plans", "checkout-to-plans")) }
 }

@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::quote::{Fault, Quote};
-use super::{Bought, Difference, Outcome, Refusal, Review, Timing, Wish, act};
+use super::{Bought, Difference, LimitChange, Outcome, Refusal, Review, Timing, Verdict, Wish, act};
 use crate::api::fields::{integer, one_of, text};
 use crate::api::view::{field, told};
 use crate::api::{Fields, Input, Json, TenantManager};
@@ -90,14 +90,28 @@ struct Preview {
     /// Charged for what is new.
     #[schema(example = 4950)]
     charge: i64,
-    /// Taxes on it.
+    /// Taken off by coupons.
+    discount: i64,
+    /// Taxes on top.
     tax: i64,
-    /// Charged when the change is made: charge − credit + tax, less what the customer's balance covers.
+    /// Taxes that the amounts contain already.
+    tax_included: i64,
+    /// What the customer's balance does: below zero, its credit is used up; above, what was owed is asked for.
+    balance: i64,
+    /// What is given back beyond what is charged: it stays as credit for later invoices.
+    credit_kept: i64,
+    /// Charged when the change is made: charge − credit − discount + tax + balance + credit_kept.
     #[schema(example = 3500)]
     due_today: i64,
-    /// What the invoice of each whole period from then on will be, taxes included.
+    /// What the invoice after the change asks for as things stand: with taxes, discounts, use so far and the customer's balance.
     #[schema(example = 9900)]
     next_invoice: i64,
+    /// When that is.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_invoice_at: Option<Timestamp>,
+    /// What the plan costs in each period from then on, before discounts, taxes and what is billed after use.
+    #[schema(example = 9900)]
+    recurring: i64,
     /// When it takes effect: now, or with the end of the period; until then it can be undone.
     #[schema(value_type = String, format = DateTime)]
     effective_at: Timestamp,
@@ -109,7 +123,8 @@ struct Preview {
     features_gained: Vec<String>,
     /// Ids of features that go.
     features_lost: Vec<String>,
-    /// Limits of the new plan that are below what is in use: reduce first, or by then.
+    /// Limits of the new plan that are below what will be in use when it takes effect. What is counted by the period is among
+    /// them only where the change falls into the period.
     limits_exceeded: Vec<Exceeded>,
     /// Hand it to `PUT /subscription/update`: then exactly this is charged, or nothing.
     quote: String,
@@ -136,6 +151,24 @@ struct Exceeded {
     metric_type: String,
     current_value: i64,
     limit_value: i64,
+    /// By how much the use is beyond the limit.
+    #[schema(example = 4)]
+    exceeded_by: i64,
+    /// Whether it is a level, to be reduced before `effective_at`; what is counted cannot be, and starts anew with the next
+    /// period.
+    can_be_reduced: bool,
+}
+
+impl Exceeded {
+    fn new(limit: LimitChange) -> Option<Self> {
+        Some(Self {
+            limit_value: limit.to.and_then(|to| to.limit).unwrap_or(0),
+            metric_type: limit.metric,
+            current_value: limit.used,
+            exceeded_by: limit.verdict.beyond()?,
+            can_be_reduced: matches!(limit.verdict, Verdict::Reduce(_)),
+        })
+    }
 }
 
 impl Side {
@@ -163,10 +196,10 @@ async fn preview(
     Json(wish): Json<Wish>,
 ) -> Result<axum::Json<Preview>> {
     let tenant = &manager.tenant;
-    let facts = act::facts(&app, tenant).await?;
+    let facts = super::facts(&app, tenant).await?;
     let (from, to) = super::decide(&wish, tenant, &facts).map_err(refuse)?;
-    let review = act::review(&app, tenant, &facts, &from, &to, Budget::page()).await.map_err(told)?;
-    let difference = super::difference(from.plan, to.plan, &facts.used);
+    let review = super::review(&app, tenant, &facts, &from, &to, Budget::page()).await.map_err(told)?;
+    let difference = super::difference(from.plan, to.plan, &facts.used, review.quote.timing);
     let quote = review.quote.sign(&app.stripe.derive_key("quote"));
     let sides = (Side::new(&from, tenant), Side::new(&to, tenant));
     Ok(axum::Json(shown(review, sides, difference, quote, app.clock.now())))
@@ -179,27 +212,28 @@ fn shown(
     quote: String,
     now: Timestamp,
 ) -> Preview {
-    let exceeded = difference.limits.into_iter().filter(super::LimitChange::is_exceeded);
+    let exceeded = difference.limits.into_iter().filter_map(Exceeded::new);
+    let figures = review.figures;
     Preview {
         currency: review.currency.code().to_owned(),
-        credit: review.credit.saturating_neg(),
-        charge: review.charge,
-        tax: review.tax,
-        due_today: review.due_today,
-        next_invoice: review.recurring,
+        credit: figures.credit.saturating_neg(),
+        charge: figures.charge,
+        discount: figures.discount,
+        tax: figures.tax,
+        tax_included: figures.tax_included,
+        balance: figures.balance,
+        credit_kept: figures.credit_kept,
+        due_today: figures.due,
+        next_invoice: review.next.due,
+        next_invoice_at: review.next.at.map(from_seconds),
+        recurring: review.recurring,
         effective_at: effective_at(review.quote.timing, now),
         is_scheduled: review.quote.timing != Timing::Now,
         from,
         to,
         features_gained: difference.gained,
         features_lost: difference.lost,
-        limits_exceeded: exceeded
-            .map(|limit| Exceeded {
-                limit_value: limit.to.and_then(|to| to.limit).unwrap_or(0),
-                metric_type: limit.metric,
-                current_value: limit.used,
-            })
-            .collect(),
+        limits_exceeded: exceeded.collect(),
         quote,
         quote_expires_at: from_seconds(review.quote.expires_at),
     }
@@ -399,12 +433,12 @@ fn open(app: &App, tenant: &Tenant, text: &str) -> Result<Quote> {
 
 /// A quote of this moment; none where there is nothing to change.
 async fn fresh(app: &App, tenant: &Tenant, wish: &Wish, budget: Budget) -> Result<Option<Quote>> {
-    let facts = act::facts(app, tenant).await?;
+    let facts = super::facts(app, tenant).await?;
     let (from, to) = match super::decide(wish, tenant, &facts) {
         Ok(sides) => sides,
         Err(Refusal::Same) => return Ok(None),
         Err(refusal) => return Err(refuse(refusal)),
     };
-    let review = act::review(app, tenant, &facts, &from, &to, budget).await.map_err(told)?;
+    let review = super::review(app, tenant, &facts, &from, &to, budget).await.map_err(told)?;
     Ok(Some(review.quote))
 }

@@ -5,10 +5,14 @@
 
 mod act;
 pub mod api;
+mod figures;
 pub mod quote;
+mod review;
 pub mod web;
 
-pub use act::{Facts, Outcome, Review, confirm, facts, review, undo};
+pub use act::{Outcome, confirm, undo};
+pub use figures::Figures;
+pub use review::{Facts, NextInvoice, Review, facts, review};
 pub use web::router;
 
 use std::cmp::Ordering;
@@ -17,10 +21,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::policy::MetricKind;
 use crate::catalog::product::Limit;
 use crate::catalog::{Interval, Offer, Plan, Price};
 use crate::checkout::MAX_QUANTITY;
-use crate::money::Currency;
+use crate::money::{Currency, Money};
 use crate::stripe::snapshot::SubscriptionStatus;
 use crate::subscription::{Collection, Subscription};
 use crate::tenants::Tenant;
@@ -136,18 +141,24 @@ pub fn bought<'a>(subscription: &Subscription, offer: &'a Offer) -> Result<Bough
 
 /// What it would buy after the wish. `ids` are the tenant's, ours and the host's.
 ///
+/// Who has a plan or a price that is no longer sold keeps it: seats change at the price that is paid now.
+///
 /// # Errors
 /// It is not for sale to this tenant, or it is what there is.
 pub fn wanted<'a>(
     wish: &Wish,
-    now: &Bought<'_>,
+    now: &Bought<'a>,
     currency: Currency,
     offer: &'a Offer,
     ids: &[&str],
 ) -> Result<Bought<'a>, Refusal> {
-    let plan = offer.plan_for_sale(&wish.plan, ids).ok_or(Refusal::NoSuchPlan)?;
+    let is_present = wish.plan == now.plan.slug || wish.plan == now.plan.product_id;
+    let plan = offer.plan_for_sale(&wish.plan, ids).or_else(|| is_present.then_some(now.plan));
+    let plan = plan.ok_or(Refusal::NoSuchPlan)?;
     let interval: Interval = wish.interval.parse().map_err(|_| Refusal::NoSuchPrice)?;
-    let price = plan.price(interval, currency).ok_or(Refusal::NoSuchPrice)?;
+    let keeps_price = plan.product_id == now.plan.product_id && interval == now.price.interval;
+    let price = if keeps_price { Some(now.price) } else { plan.price(interval, currency) };
+    let price = price.ok_or(Refusal::NoSuchPrice)?;
     let asked = wish.quantity.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let quantity = match asked {
         None if plan.facts.per_seat => now.quantity,
@@ -225,6 +236,12 @@ pub fn timing(
     }
 }
 
+/// What a period of it costs, seats and all, before discounts and taxes.
+pub fn cost(bought: &Bought<'_>, currency: Currency) -> Option<Money> {
+    let one = bought.price.amount(currency)?;
+    Some(Money { minor: one.minor.checked_mul(bought.quantity)?, ..one })
+}
+
 /// In minor units; for comparing alone.
 fn cost_of_a_year(bought: &Bought<'_>, currency: Currency) -> i128 {
     let times = match bought.price.interval {
@@ -235,6 +252,15 @@ fn cost_of_a_year(bought: &Bought<'_>, currency: Currency) -> i128 {
     };
     let unit = bought.price.amount(currency).map_or(0, |money| i128::from(money.minor));
     unit * i128::from(bought.quantity) * times / i128::from(bought.price.interval_count.max(1))
+}
+
+/// How much of a metric is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// What its number means.
+    pub kind: MetricKind,
+    /// The sum of the period, or the level.
+    pub amount: i64,
 }
 
 /// A limit that the change moves.
@@ -248,12 +274,44 @@ pub struct LimitChange {
     pub to: Option<Limit>,
     /// How much is in use now.
     pub used: i64,
+    /// What that means.
+    pub verdict: Verdict,
 }
 
-impl LimitChange {
-    /// More is in use than the plan will allow: it must be reduced first, or by then.
-    pub fn is_exceeded(&self) -> bool {
-        self.to.map_or(Some(0), |limit| limit.limit).is_some_and(|most| self.used > most)
+/// What the present use means under a new limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It fits.
+    Fits,
+    /// A level is too high: so much must go before the change takes effect.
+    Reduce(i64),
+    /// So much more was counted in this period than the new plan allows, and the change takes effect within it.
+    Over(i64),
+    /// It counts from nought when the change takes effect.
+    StartsAnew,
+}
+
+impl Verdict {
+    /// Judges a use under the limit of the new plan; without one, it has none of it.
+    fn new(used: Used, limit: Option<Limit>, timing: Timing) -> Self {
+        let most = limit.map_or(Some(0), |limit| limit.limit);
+        let Some(beyond) = most.map(|most| used.amount.saturating_sub(most)).filter(|beyond| *beyond > 0)
+        else {
+            return Self::Fits;
+        };
+        match (used.kind, timing) {
+            (MetricKind::Gauge, _) => Self::Reduce(beyond),
+            (_, Timing::Now) => Self::Over(beyond),
+            (_, Timing::PeriodEnd(_)) => Self::StartsAnew,
+        }
+    }
+
+    /// By how much the new limit is passed when the change takes effect, if nothing is done.
+    pub fn beyond(self) -> Option<i64> {
+        match self {
+            Self::Reduce(by) | Self::Over(by) => Some(by),
+            Self::Fits | Self::StartsAnew => None,
+        }
     }
 }
 
@@ -268,23 +326,61 @@ pub struct Difference {
     pub limits: Vec<LimitChange>,
 }
 
-/// Compares two plans against what is in use, by metric.
-pub fn difference(from: &Plan, to: &Plan, used: &BTreeMap<String, i64>) -> Difference {
+/// Compares two plans against what is in use, by metric, for a change at that time.
+pub fn difference(from: &Plan, to: &Plan, used: &BTreeMap<String, Used>, timing: Timing) -> Difference {
     let without = |these: &[String], those: &[String]| -> Vec<String> {
         these.iter().filter(|feature| !those.contains(feature)).cloned().collect()
     };
     let mut metrics: Vec<&String> = from.facts.limits.keys().chain(to.facts.limits.keys()).collect();
     metrics.sort();
     metrics.dedup();
-    let limits = metrics.into_iter().map(|metric| LimitChange {
-        metric: metric.clone(),
-        from: from.facts.limits.get(metric).copied(),
-        to: to.facts.limits.get(metric).copied(),
-        used: used.get(metric).copied().unwrap_or_default(),
+    let limits = metrics.into_iter().map(|metric| {
+        let used = used.get(metric).copied().unwrap_or(Used { kind: MetricKind::Gauge, amount: 0 });
+        let to = to.facts.limits.get(metric).copied();
+        LimitChange {
+            metric: metric.clone(),
+            from: from.facts.limits.get(metric).copied(),
+            to,
+            used: used.amount,
+            verdict: Verdict::new(used, to, timing),
+        }
     });
     Difference {
         gained: without(&to.facts.features, &from.facts.features),
         lost: without(&from.facts.features, &to.facts.features),
-        limits: limits.filter(|limit| limit.from != limit.to || limit.is_exceeded()).collect(),
+        limits: limits.filter(|limit| limit.from != limit.to || limit.verdict.beyond().is_some()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: Timing = Timing::PeriodEnd(2_000_000_000);
+
+    fn judged(kind: MetricKind, amount: i64, limit: Option<Option<i64>>, timing: Timing) -> Verdict {
+        Verdict::new(Used { kind, amount }, limit.map(|limit| Limit { limit, hard: true }), timing)
+    }
+
+    #[test]
+    fn a_level_must_be_reduced_whenever_the_change_takes_effect() {
+        for timing in [Timing::Now, LATER] {
+            assert_eq!(judged(MetricKind::Gauge, 4, Some(Some(1)), timing), Verdict::Reduce(3));
+            assert_eq!(judged(MetricKind::Gauge, 4, Some(Some(4)), timing), Verdict::Fits);
+            assert_eq!(judged(MetricKind::Gauge, 4, Some(None), timing), Verdict::Fits);
+            assert_eq!(
+                judged(MetricKind::Gauge, 4, None, timing),
+                Verdict::Reduce(4),
+                "the plan has none of it"
+            );
+        }
+    }
+
+    #[test]
+    fn a_counter_is_judged_only_where_the_change_falls_into_its_period() {
+        assert_eq!(judged(MetricKind::Counter, 900, Some(Some(500)), Timing::Now), Verdict::Over(400));
+        let later = judged(MetricKind::Counter, 900, Some(Some(500)), LATER);
+        assert_eq!((later, later.beyond()), (Verdict::StartsAnew, None));
+        assert_eq!(judged(MetricKind::Counter, 500, Some(Some(500)), LATER), Verdict::Fits);
     }
 }

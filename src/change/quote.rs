@@ -18,6 +18,8 @@ pub const HOLDS_FOR: i64 = 15 * 60;
 /// What was shown, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quote {
+    /// Its own name. What is confirmed once is done once; the same wish, undone and wished again within a second, is another.
+    pub id: String,
     /// The tenant.
     pub tenant: String,
     /// Its customer.

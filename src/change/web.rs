@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::quote::{Fault, Quote};
-use super::{Bought, LimitChange, Outcome, Refusal, Review, Timing, Wish, act};
+use super::{Bought, LimitChange, Outcome, Refusal, Review, Timing, Verdict, Wish, act};
 use crate::app::App;
 use crate::auth::Manager;
 use crate::catalog;
@@ -38,11 +38,14 @@ struct ReviewPage {
     to: String,
     /// When it takes effect; none is now.
     at: Option<Timestamp>,
-    credit: Option<String>,
-    charge: String,
-    tax: Option<String>,
+    /// What is settled now: the key of its name, and the amount.
+    rows: Vec<(&'static str, String)>,
     due_today: String,
-    recurring: String,
+    credit_kept: Option<String>,
+    /// The invoice that follows: its name, and what it asks for.
+    next: (String, String),
+    /// What the plan costs from then on: the amount, and how often.
+    recurring: (String, String),
     gained: Vec<String>,
     lost: Vec<String>,
     limits: Vec<LimitRow>,
@@ -54,6 +57,8 @@ struct LimitRow {
     from: String,
     to: String,
     used: String,
+    /// What must be done, or what becomes of it; empty where nothing is to be said.
+    verdict: String,
     is_exceeded: bool,
 }
 
@@ -73,31 +78,60 @@ async fn review_page(
     wish: &Wish,
     again: Option<&'static str>,
 ) -> Result<ReviewPage> {
-    let facts = act::facts(app, &who.tenant).await?;
+    let facts = super::facts(app, &who.tenant).await?;
     let (from, to) = super::decide(wish, &who.tenant, &facts).map_err(|refusal| refuse(&page, refusal))?;
-    let difference = super::difference(from.plan, to.plan, &facts.used);
-    let review = act::review(app, &who.tenant, &facts, &from, &to, Budget::page()).await?;
+    let review = super::review(app, &who.tenant, &facts, &from, &to, Budget::page()).await?;
+    let at = match review.quote.timing {
+        Timing::Now => None,
+        Timing::PeriodEnd(at) => Some(from_seconds(at)),
+    };
+    let difference = super::difference(from.plan, to.plan, &facts.used, review.quote.timing);
     let quote = review.quote.sign(&app.stripe.derive_key("quote"));
     let names = |ids: &[String]| ids.iter().map(|id| feature(&page, &app.catalog, id)).collect();
     Ok(ReviewPage {
         again,
         from: words(&page, &from, &review),
         to: words(&page, &to, &review),
-        at: match review.quote.timing {
-            Timing::Now => None,
-            Timing::PeriodEnd(at) => Some(from_seconds(at)),
-        },
-        credit: (review.credit != 0).then(|| page.money(review.money(review.credit))),
-        charge: page.money(review.money(review.charge)),
-        tax: (review.tax != 0).then(|| page.money(review.money(review.tax))),
-        due_today: page.money(review.money(review.due_today)),
-        recurring: page.money(review.money(review.recurring)),
+        rows: if at.is_none() { rows(&page, &review) } else { Vec::new() },
+        due_today: page.money(review.money(review.figures.due)),
+        credit_kept: (review.figures.credit_kept != 0)
+            .then(|| page.money(review.money(review.figures.credit_kept))),
+        next: next(&page, &review),
+        recurring: (
+            page.money(review.money(review.recurring)),
+            page.t(catalog::web::per(to.price.interval, false)),
+        ),
         gained: names(&difference.gained),
         lost: names(&difference.lost),
-        limits: difference.limits.iter().map(|limit| limit_row(&page, &app.catalog, limit)).collect(),
+        limits: difference.limits.iter().map(|limit| limit_row(&page, &app.catalog, limit, at)).collect(),
+        at,
         quote,
         page,
     })
+}
+
+/// What is settled, row by row, so that the rows add up to what is due or to the credit that stays.
+fn rows(page: &Page, review: &Review) -> Vec<(&'static str, String)> {
+    let figures = &review.figures;
+    let optional = [
+        ("change-discount", figures.discount.saturating_neg()),
+        ("change-tax", figures.tax),
+        ("change-tax-included", figures.tax_included),
+        (if figures.balance < 0 { "change-balance-credit" } else { "change-balance-owed" }, figures.balance),
+    ];
+    let credit = Some(("change-credit", figures.credit)).filter(|(_, amount)| *amount != 0);
+    let charge = [("change-charge", figures.charge)];
+    let all = credit.into_iter().chain(charge).chain(optional.into_iter().filter(|(_, amount)| *amount != 0));
+    all.map(|(name, amount)| (name, page.money(review.money(amount)))).collect()
+}
+
+/// The invoice that follows: “Next invoice on Dec 21, 2026”, “€361.79”.
+fn next(page: &Page, review: &Review) -> (String, String) {
+    let name = match review.next.at {
+        Some(at) => page.ta("change-next-on", [("date", page.date(from_seconds(at)))]),
+        None => page.t("change-next"),
+    };
+    (name, page.money(review.money(review.next.due)))
 }
 
 fn refuse(page: &Page, refusal: Refusal) -> Error {
@@ -128,7 +162,21 @@ fn feature(page: &Page, catalog: &Catalog, id: &str) -> String {
     known.map_or_else(|| id.to_owned(), |feature| words_of(&feature.name, page.language()).to_owned())
 }
 
-fn limit_row(page: &Page, catalog: &Catalog, limit: &LimitChange) -> LimitRow {
+/// What to do about a limit before the change takes effect, `at` or now.
+fn verdict(page: &Page, verdict: Verdict, at: Option<Timestamp>) -> String {
+    let count = verdict.beyond().map(|beyond| page.number(beyond)).unwrap_or_default();
+    let date = at.map(|at| page.date(at)).unwrap_or_default();
+    let key = match (verdict, at) {
+        (Verdict::Fits, _) => return String::new(),
+        (Verdict::Reduce(_), Some(_)) => "change-reduce-by",
+        (Verdict::Reduce(_), None) => "change-reduce-now",
+        (Verdict::Over(_), _) => "change-over",
+        (Verdict::StartsAnew, _) => "change-starts-anew",
+    };
+    page.ta(key, [("count", count), ("date", date)])
+}
+
+fn limit_row(page: &Page, catalog: &Catalog, limit: &LimitChange, at: Option<Timestamp>) -> LimitRow {
     let shown = |limit: Option<catalog::product::Limit>| match limit {
         None => page.t("change-not-included"),
         Some(limit) => limit.limit.map_or_else(|| page.t("change-unlimited"), |most| page.number(most)),
@@ -142,7 +190,8 @@ fn limit_row(page: &Page, catalog: &Catalog, limit: &LimitChange) -> LimitRow {
         from: shown(limit.from),
         to: shown(limit.to),
         used: page.number(limit.used),
-        is_exceeded: limit.is_exceeded(),
+        verdict: verdict(page, limit.verdict, at),
+        is_exceeded: limit.verdict.beyond().is_some(),
     }
 }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::start::Asked;
 use super::{MAX_QUANTITY, MAX_TRIAL_DAYS, Refusal, Trust, Wish, place, start};
 use crate::api::fields::{integer, one_of, parsed, text};
 use crate::api::view::{field, told};
@@ -120,16 +121,14 @@ async fn create(
     }
     // A key is the host application's own word; a token speaks for one of its customers.
     let trust = if caller.role().is_none() { Trust::Host } else { Trust::Customer };
-    // Asked also where an address is wrong, so that one answer names all.
-    let order = match place(&app, tenant, &wish, trust, budget).await? {
-        Ok(order) if wrong.is_empty() => order,
-        placed => {
-            wrong.extend(placed.err().into_iter().flatten().map(refuse));
-            return Err(Error::Invalid(wrong));
-        }
-    };
-    let url =
-        Box::pin(start(&app, tenant, &caller.actor(), tenant.language, order, budget)).await.map_err(told)?;
+    let asked = Asked { tenant, actor: &caller.actor(), wish: &wish, trust };
+    if !wrong.is_empty() {
+        // Asked all the same, so that one answer names all.
+        wrong.extend(place(&app, asked, budget).await?.err().into_iter().flatten().map(refuse));
+        return Err(Error::Invalid(wrong));
+    }
+    let url = Box::pin(start(&app, asked, tenant.language, budget)).await.map_err(told)?;
+    let url = url.map_err(|refusals| Error::Invalid(refusals.into_iter().map(refuse).collect()))?;
     let created = Created { subscription_id: None, status: "awaits_checkout", redirect_to_stripe: url };
     Ok((StatusCode::CREATED, axum::Json(created)))
 }

@@ -52,17 +52,28 @@ pub async fn customer(app: &App, tenant: &Tenant, language: Language, budget: Bu
     Ok(id)
 }
 
+/// Who asks for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// For whom.
+    pub tenant: &'a Tenant,
+    /// Who does it.
+    pub actor: &'a Actor,
+    /// What is wanted.
+    pub wish: &'a Wish,
+    /// Whose word it is.
+    pub trust: Trust,
+}
+
+/// A value, or all reasons why the order cannot be.
+type Placed<T> = std::result::Result<T, Vec<Refusal>>;
+
 /// Turns a wish of the tenant's into an order. Stripe is asked about a coupon alone.
 ///
 /// # Errors
 /// Stripe or the database did not answer. Within: what was asked for is not for sale to this tenant.
-pub async fn place(
-    app: &App,
-    tenant: &Tenant,
-    wish: &Wish,
-    trust: Trust,
-    budget: Budget,
-) -> Result<std::result::Result<Order, Vec<Refusal>>> {
+pub async fn place(app: &App, asked: Asked<'_>, budget: Budget) -> Result<Placed<Order>> {
+    let Asked { tenant, wish, trust, .. } = asked;
     let mut tx = app.db.read().await?;
     let offer = catalog::store::offer(&mut tx).await?;
     let buyer = store::buyer(&mut tx, tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
@@ -83,26 +94,89 @@ pub async fn place(
     Ok(Ok(Order { discount, ..order.clone() }))
 }
 
-/// Where the tenant can pay for an order: the page of its one open session.
+/// Where the tenant can pay for what it asks for: the page of its one open session.
 ///
 /// # Errors
 /// A subscription is in force already; Stripe or the database did not do its part. Nothing was charged; asking again is safe.
+/// Within: what was asked for is not for sale to this tenant.
 pub async fn start(
     app: &App,
-    tenant: &Tenant,
-    actor: &Actor,
+    asked: Asked<'_>,
     language: Language,
-    order: Order,
     budget: Budget,
-) -> Result<String> {
-    let customer = customer(app, tenant, language, budget).await?;
-    refuse_second(app, tenant, &customer, budget).await?;
+) -> Result<Placed<String>> {
+    let mut order = match place(app, asked, budget).await? {
+        Ok(order) => order,
+        Err(refusals) => return Ok(Err(refusals)),
+    };
+    let customer = customer(app, asked.tenant, language, budget).await?;
+    if refuse_second(app, asked.tenant, &customer, order.trial_days > 0, budget).await? == News::Trial {
+        order = match place(app, asked, budget).await? {
+            Ok(order) => order,
+            Err(refusals) => return Ok(Err(refusals)),
+        };
+    }
+    match Box::pin(pay_for(app, asked, &customer, language, &order, budget)).await {
+        Err(Failure::Refused(refusal)) => explain(app, asked, &customer, &order, refusal, budget).await,
+        Err(Failure::Other(error)) => Err(error),
+        Ok(url) => Ok(Ok(url)),
+    }
+}
+
+/// Why a session could not be made.
+enum Failure {
+    /// Stripe understood the order and said no.
+    Refused(Box<stripe::Refusal>),
+    /// Anything else.
+    Other(Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Says what Stripe's refusal of an order means to who placed it. What our rows did not know yet is looked up first.
+async fn explain(
+    app: &App,
+    asked: Asked<'_>,
+    customer: &CustomerId,
+    order: &Order,
+    refusal: Box<stripe::Refusal>,
+    budget: Budget,
+) -> Result<Placed<String>> {
+    fetch(app, customer, budget).await?;
+    let buyer = store::buyer(&mut app.db.read().await?, asked.tenant.id.as_str()).await?.unwrap_or_default();
+    if let Some(locked) = buyer.currency.filter(|locked| *locked != order.currency) {
+        return Ok(Err(vec![Refusal::CurrencyLocked(locked)]));
+    }
+    let is_about_discount = refusal.param.as_deref().is_some_and(|param| param.starts_with("discounts"))
+        || refusal
+            .code
+            .as_deref()
+            .is_some_and(|code| code.starts_with("coupon") || code.starts_with("promotion_code"));
+    if is_about_discount && order.discount != CheckoutDiscount::AskForCode {
+        return Ok(Err(vec![Refusal::NoSuchDiscount]));
+    }
+    Err(stripe::Error::Refused(refusal).into())
+}
+
+async fn pay_for(
+    app: &App,
+    asked: Asked<'_>,
+    customer: &CustomerId,
+    language: Language,
+    order: &Order,
+    budget: Budget,
+) -> std::result::Result<String, Failure> {
+    let Asked { tenant, actor, .. } = asked;
     for _ in 0..ROUNDS {
         let now = app.clock.now();
         let there = store::open(&mut app.db.read().await?, tenant.id.as_str()).await?;
         let session = match there {
             None => {
-                let new = session(app, tenant, &customer, language, &order, now);
+                let new = session(app, tenant, customer, language, order, now);
                 let mut tx = app.db.write().await?;
                 if !store::start(&mut tx, &new, actor, now).await? {
                     continue; // Somebody of the same tenant was quicker: look at theirs.
@@ -115,8 +189,8 @@ pub async fn start(
                 tx.commit().await?;
                 new
             }
-            Some(there) => match there.next(&order, now) {
-                Next::Reuse => return there.url.ok_or(Error::NotFound),
+            Some(there) => match there.next(order, now) {
+                Next::Reuse => return Ok(there.url.ok_or(Error::NotFound)?),
                 Next::Ask => there,
                 Next::Replace => {
                     close(app, &there, budget).await?;
@@ -126,11 +200,28 @@ pub async fn start(
         };
         return ask(app, &session, budget).await;
     }
-    Err(Error::Conflict { reason: "checkout-busy", way_on: Some(WayOn::new("/plans", "checkout-to-plans")) })
+    let way_on = Some(WayOn::new("/plans", "checkout-to-plans"));
+    Err(Failure::Other(Error::Conflict { reason: "checkout-busy", way_on }))
 }
 
-/// A tenant has one subscription. Our rows know most of them; Stripe knows the one whose webhook is late or was lost.
-async fn refuse_second(app: &App, tenant: &Tenant, customer: &CustomerId, budget: Budget) -> Result<()> {
+/// What Stripe knew beyond our rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// Nothing that matters here.
+    Nothing,
+    /// The tenant has had its trial.
+    Trial,
+}
+
+/// A tenant has one subscription, and one trial. Our rows know most of them; Stripe knows the one whose webhook is late or was
+/// lost, also where it is over by now.
+async fn refuse_second(
+    app: &App,
+    tenant: &Tenant,
+    customer: &CustomerId,
+    wants_trial: bool,
+    budget: Budget,
+) -> Result<News> {
     let refusal = Error::Conflict {
         reason: "checkout-already-subscribed",
         way_on: Some(WayOn::new("/", "checkout-to-plan")),
@@ -141,7 +232,11 @@ async fn refuse_second(app: &App, tenant: &Tenant, customer: &CustomerId, budget
     }
     let known = subscriptions::of_customer(&app.stripe, customer, budget).await?.value;
     if known.iter().all(|subscription| subscription.status.is_over()) {
-        return Ok(());
+        if !wants_trial || known.iter().all(|subscription| subscription.trial_start.is_none()) {
+            return Ok(News::Nothing);
+        }
+        fetch(app, customer, budget).await?;
+        return Ok(News::Trial);
     }
     fetch(app, customer, budget).await?;
     Err(refusal)
@@ -207,7 +302,7 @@ fn key(session: &Session) -> Result<Key> {
     Key::new(format!("checkout-{}", session.id)).map_err(Error::internal)
 }
 
-async fn ask(app: &App, session: &Session, budget: Budget) -> Result<String> {
+async fn ask(app: &App, session: &Session, budget: Budget) -> std::result::Result<String, Failure> {
     let made = match sessions::create(&app.stripe, &session.request, &key(session)?, budget).await {
         Ok(made) => made.value,
         Err(error) => {
@@ -215,11 +310,14 @@ async fn ask(app: &App, session: &Session, budget: Budget) -> Result<String> {
                 // Stripe will refuse this request at every try: the next one starts anew.
                 forget(app, session).await?;
             }
-            return Err(error.into());
+            return Err(match error {
+                stripe::Error::Refused(refusal) => Failure::Refused(refusal),
+                other => other.into(),
+            });
         }
     };
     settle(app, &made).await?;
-    made.url.ok_or_else(|| Error::internal("Stripe made a session without an address"))
+    Ok(made.url.ok_or_else(|| Error::internal("Stripe made a session without an address"))?)
 }
 
 /// Ends a session at Stripe, so that nobody can pay in it, and in our row.

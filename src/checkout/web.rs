@@ -10,7 +10,8 @@ use axum::routing::{get, post};
 use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 
-use super::{Refusal, Trust, Wish, start, store};
+use super::start::{self, Asked};
+use super::{Refusal, Trust, Wish, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
 use crate::error::{Error, FieldError, Result};
@@ -43,10 +44,10 @@ async fn subscribe(
     Form(wish): Form<Wish>,
 ) -> Result<Response> {
     let budget = Budget::page();
-    let order = start::place(&app, &who.tenant, &wish, Trust::Customer, budget).await?;
+    let asked = Asked { tenant: &who.tenant, actor: &who.actor(), wish: &wish, trust: Trust::Customer };
+    let url = Box::pin(start::start(&app, asked, page.language(), budget)).await?;
     let named = |refusals: Vec<Refusal>| refusals.into_iter().map(|refusal| named(&page, refusal)).collect();
-    let order = order.map_err(|refusals| Error::Invalid(named(refusals)))?;
-    let url = Box::pin(start(&app, &who.tenant, &who.actor(), page.language(), order, budget)).await?;
+    let url = url.map_err(|refusals| Error::Invalid(named(refusals)))?;
     Ok(redirect_out(&url, page.site())?.into_response())
 }
 

@@ -59,6 +59,8 @@ pub struct Subscription {
     pub pending_change: Option<PendingChange>,
     /// A change waits for its payment; until then the old plan is in force.
     pub pending_update: bool,
+    /// Whether Stripe bills the plan alone; nothing after use beside it.
+    pub is_single: bool,
 }
 
 /// Whether Stripe collects payments.
@@ -168,6 +170,11 @@ impl Billing {
     pub fn live(&self) -> Option<&Subscription> {
         self.subscription.as_ref().filter(|subscription| !subscription.status.is_over())
     }
+
+    /// Whether something is on file to pay with.
+    pub fn can_pay(&self) -> bool {
+        self.customer.as_ref().is_some_and(|customer| customer.payment_method.is_some())
+    }
 }
 
 /// How serious a state is; also how it looks.
@@ -192,8 +199,12 @@ pub enum Step {
     PaymentMethod,
     /// Choose a plan.
     ChoosePlan,
-    /// Open the customer portal.
-    Manage,
+    /// Look at the plans: there is one already.
+    SeePlans,
+    /// Wake it, or take its end back.
+    Resume,
+    /// Collect payments again.
+    Collect,
     /// Write to support.
     Support,
 }
@@ -249,8 +260,7 @@ pub fn standing(billing: &Billing, subscription: &Subscription) -> Standing {
             Standing::new(Weight::Note, "subscription-canceled", "subscription-canceled-banner")
                 .with(Step::ChoosePlan)
         }
-        Status::Paused => Standing::new(Weight::Warning, "subscription-paused", "subscription-paused-banner")
-            .with(Step::PaymentMethod),
+        Status::Paused => paused(billing),
         Status::Other(_) => {
             Standing::new(Weight::Note, "subscription-unknown", "subscription-unknown-banner")
                 .with(Step::Support)
@@ -258,11 +268,21 @@ pub fn standing(billing: &Billing, subscription: &Subscription) -> Standing {
     }
 }
 
+/// What Stripe paused for want of a payment method. Waking it makes an invoice, which may be left to pay.
+fn paused(billing: &Billing) -> Standing {
+    let (banner, step) = match (&billing.open_invoice, billing.can_pay()) {
+        (Some(_), _) => ("subscription-paused-pay-banner", Step::Pay),
+        (None, true) => ("subscription-paused-resume-banner", Step::Resume),
+        (None, false) => ("subscription-paused-banner", Step::PaymentMethod),
+    };
+    Standing::new(Weight::Warning, "subscription-paused", banner).with(step)
+}
+
 fn active(subscription: &Subscription) -> Standing {
     if subscription.cancel_at.is_some() {
         return Standing::new(Weight::Warning, "subscription-ending", "subscription-ending-banner")
             .on(subscription.cancel_at)
-            .with(Step::Manage);
+            .with(Step::Resume);
     }
     if subscription.pending_update {
         return Standing::new(Weight::Warning, "subscription-active", "subscription-pending-update-banner")
@@ -270,27 +290,30 @@ fn active(subscription: &Subscription) -> Standing {
     }
     match subscription.collection {
         Collection::On => Standing { banner: None, ..Standing::new(Weight::Good, "subscription-active", "") },
-        Collection::Paused(None) => Standing::new(
-            Weight::Note,
-            "subscription-collection-paused",
-            "subscription-collection-paused-banner",
-        ),
-        Collection::Paused(until) => Standing::new(
-            Weight::Note,
-            "subscription-collection-paused",
-            "subscription-collection-paused-until-banner",
-        )
-        .on(until),
+        Collection::Paused(until) => {
+            Standing::new(Weight::Note, "subscription-collection-paused", pause_told(until))
+                .on(until)
+                .with(Step::Collect)
+        }
+    }
+}
+
+/// The key of the sentence about payments that are not collected, until a date if there is one.
+pub fn pause_told(until: Option<Timestamp>) -> &'static str {
+    if until.is_some() {
+        "subscription-collection-paused-until-banner"
+    } else {
+        "subscription-collection-paused-banner"
     }
 }
 
 fn trialing(billing: &Billing, subscription: &Subscription) -> Standing {
-    let paid = billing.customer.as_ref().is_some_and(|customer| customer.payment_method.is_some());
     let standing = if subscription.cancel_at.is_some() {
         Standing::new(Weight::Warning, "subscription-trial-ending", "subscription-ending-banner")
-            .with(Step::Manage)
-    } else if paid {
+            .with(Step::Resume)
+    } else if billing.can_pay() {
         Standing::new(Weight::Note, "subscription-trialing", "subscription-trialing-banner")
+            .with(Step::SeePlans)
     } else {
         Standing::new(Weight::Warning, "subscription-trialing", "subscription-trialing-unpaid-banner")
             .with(Step::PaymentMethod)
@@ -339,6 +362,15 @@ impl Task {
         }
     }
 
+    /// Our own page for it, where Stripe's customer portal does not offer it.
+    pub const fn own_page(self) -> Option<&'static str> {
+        match self {
+            Self::Whole | Self::PaymentMethod => None,
+            Self::Cancel => Some("/subscription/cancel"),
+            Self::Update => Some("/plans"),
+        }
+    }
+
     /// Whether it is about a subscription that must be there.
     pub const fn needs_subscription(self) -> bool {
         matches!(self, Self::Cancel | Self::Update)
@@ -364,7 +396,28 @@ pub(crate) fn sample(status: &str) -> Subscription {
         collection: Collection::On,
         pending_change: None,
         pending_update: false,
+        is_single: false,
     }
+}
+
+/// What a tenant with a card knows of its billing, for tests of rules.
+#[cfg(test)]
+pub(crate) fn with_card() -> Billing {
+    let card = PaymentMethod {
+        kind: "card".to_owned(),
+        brand: Some("visa".to_owned()),
+        last4: Some("4242".to_owned()),
+        exp_month: Some(4),
+        exp_year: Some(2030),
+    };
+    let customer = Customer {
+        id: "cus_1".parse().expect("an id"),
+        currency: Some(Currency::EUR),
+        payment_method: Some(card),
+        next_invoice: None,
+        details_seen_at: None,
+    };
+    Billing { customer: Some(customer), ..Billing::default() }
 }
 
 #[cfg(test)]
@@ -385,8 +438,10 @@ mod tests {
             "brand_new",
         ];
         for status in all {
-            let standing = standing(&Billing::default(), &subscription(status));
-            assert!(standing.banner.is_some() && standing.step.is_some(), "{status}: {standing:?}");
+            for billing in [Billing::default(), with_card()] {
+                let standing = standing(&billing, &subscription(status));
+                assert!(standing.banner.is_some() && standing.step.is_some(), "{status}: {standing:?}");
+            }
         }
         let good = standing(&Billing::default(), &subscription("active"));
         assert_eq!((good.weight, good.banner, good.step), (Weight::Good, None, None));
@@ -397,7 +452,7 @@ mod tests {
         let open =
             OpenInvoice { id: "in_1".into(), remaining: Money::new(1, Currency::EUR), next_attempt: None };
         let billing = Billing { open_invoice: Some(open), ..Billing::default() };
-        for status in ["past_due", "unpaid", "incomplete"] {
+        for status in ["past_due", "unpaid", "incomplete", "paused"] {
             assert_eq!(standing(&billing, &subscription(status)).step, Some(Step::Pay), "{status}");
             assert_eq!(
                 standing(&Billing::default(), &subscription(status)).step,
@@ -414,7 +469,15 @@ mod tests {
         let waiting = Subscription { pending_update: true, ..subscription("active") };
         assert_eq!(standing(&Billing::default(), &waiting).step, Some(Step::Pay));
         let paused = Subscription { collection: Collection::Paused(None), ..subscription("active") };
-        assert_eq!(standing(&Billing::default(), &paused).badge, "subscription-collection-paused");
+        let told = standing(&Billing::default(), &paused);
+        assert_eq!((told.badge, told.step), ("subscription-collection-paused", Some(Step::Collect)));
+    }
+
+    #[test]
+    fn what_is_paused_is_paid_woken_or_given_a_payment_method() {
+        let paused = subscription("paused");
+        assert_eq!(standing(&Billing::default(), &paused).step, Some(Step::PaymentMethod));
+        assert_eq!(standing(&with_card(), &paused).step, Some(Step::Resume));
     }
 
     #[test]

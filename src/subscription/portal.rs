@@ -10,6 +10,9 @@ use crate::stripe::snapshot::PortalSession;
 use crate::stripe::{self, Budget, Fetched, Stripe};
 use crate::tenants::Tenant;
 
+/// The key of the words for a task that Stripe's customer portal does not offer.
+pub const NOT_OFFERED: &str = "subscription-task-not-offered";
+
 /// Opens Stripe's customer portal for the tenant, at a task, and gives its address. It comes back to `next`, a path of ours.
 ///
 /// # Errors
@@ -30,6 +33,11 @@ pub async fn open(
         reason: "subscription-nothing-yet",
         way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
     };
+    // Stripe's customer portal changes no subscription with several items or with use that is billed afterwards
+    // (<https://docs.stripe.com/customer-management#limitations>): a plan with its metered price is changed on our own pages.
+    if task == Task::Update && billing.live().is_some_and(|live| !live.is_single) {
+        return Err(not_offered());
+    }
     let live = billing.live().map(|live| live.id.clone());
     let flow = match (task, live) {
         (Task::Whole, _) => Flow::Home,
@@ -50,13 +58,14 @@ pub async fn open(
         // The account's settings of the customer portal leave the task out: then it is done on our own pages.
         Err(stripe::Error::Refused(refusal)) if task.needs_subscription() => {
             tracing::info!(%refusal, "the customer portal does not offer this task");
-            Err(Error::Conflict {
-                reason: "subscription-task-not-offered",
-                way_on: Some(WayOn::new("/plans", "subscription-choose-plan")),
-            })
+            Err(not_offered())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn not_offered() -> Error {
+    Error::Conflict { reason: NOT_OFFERED, way_on: Some(WayOn::new("/plans", "subscription-choose-plan")) }
 }
 
 /// The address that Stripe's customer portal comes back to, on the way to a page of ours.

@@ -1,6 +1,6 @@
 //! Reading what `sync` wrote of a tenant's subscription.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{Billing, Collection, Customer, OpenInvoice, Subscription, by_force};
 use crate::clock::from_seconds;
@@ -33,6 +33,7 @@ struct Row {
     pause_resumes_at: Option<i64>,
     pending_change: Option<String>,
     pending_update: Option<bool>,
+    items: Option<String>,
     invoice_id: Option<String>,
     amount_remaining: Option<i64>,
     next_attempt_at: Option<i64>,
@@ -48,7 +49,7 @@ pub async fn billing(tx: &mut Tx, tenant: &str) -> Result<Billing> {
             "select t.trial_used_at, c.id as customer_id, c.currency as customer_currency, c.payment_method, c.next_invoice, c.details_seen_at,"
             " s.id, s.status, s.currency, s.price_id, s.product_id, s.quantity, s.current_period_start, s.current_period_end, s.trial_end,"
             " s.cancel_at, s.cancel_at_period_end, s.canceled_at, s.ended_at, s.pause_behavior, s.pause_resumes_at, s.pending_change,"
-            " s.pending_update, i.id as invoice_id, i.amount_remaining, i.next_attempt_at"
+            " s.pending_update, s.items, i.id as invoice_id, i.amount_remaining, i.next_attempt_at"
             " from tenants t left join customers c on c.tenant_id = t.id and not c.deleted"
             " left join subscriptions s on s.id = (select x.id from subscriptions x where x.tenant_id = c.tenant_id"
             " and x.customer_id = c.id order by " by_force!() " limit 1)"
@@ -90,6 +91,11 @@ impl Row {
             collection: if self.pause_behavior.is_some() { paused } else { Collection::On },
             pending_change: self.pending_change.as_deref().and_then(json),
             pending_update: self.pending_update.unwrap_or_default(),
+            is_single: self
+                .items
+                .as_deref()
+                .and_then(json::<Vec<IgnoredAny>>)
+                .is_some_and(|all| all.len() == 1),
         })
     }
 

@@ -72,14 +72,19 @@ fn help(page: &Page, billing: &Billing, standing: &Standing) -> Help {
         Some(Step::PaymentMethod) => payment_method,
         Some(Step::ChoosePlan) if page.is_at("/plans") => Help::None,
         Some(Step::ChoosePlan) => Help::Link { to: "/plans".into(), words: "subscription-choose-plan" },
-        Some(Step::Manage) => Help::Portal { flow: "", words: "subscription-manage" },
-        Some(Step::Support) => {
-            let to = page.support_email().map(|email| format!("mailto:{email}"));
-            to.map_or(Help::None, |to| Help::Link { to, words: "subscription-support" })
-        }
+        Some(Step::SeePlans) if page.is_at("/plans") => Help::None,
+        Some(Step::SeePlans) => Help::Link { to: "/plans".into(), words: "subscription-change-plan" },
+        Some(Step::Resume) => Help::Link { to: "/subscription/resume".into(), words: "cancel-resume" },
+        Some(Step::Collect) => Help::Link { to: "/subscription/collect".into(), words: "cancel-collect" },
+        // Without an address to write to, what is known of the money is the best answer.
+        Some(Step::Support) => page.support_email().map_or_else(
+            || Help::Link { to: "/invoices".into(), words: "subscription-all-invoices" },
+            |email| Help::Link { to: format!("mailto:{email}"), words: "subscription-support" },
+        ),
     };
     let may_change = page.person().is_some_and(|person| person.manages_billing);
-    if may_change || matches!(help, Help::Link { .. }) { help } else { Help::None }
+    let is_for_all = matches!(standing.step, Some(Step::ChoosePlan | Step::SeePlans | Step::Support));
+    if may_change || is_for_all { help } else { Help::None }
 }
 
 /// A payment method in a few words: `Visa •••• 4242`.

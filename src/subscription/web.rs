@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::view::{Banner, Help, payment_method, tone};
-use super::{Billing, Subscription, Task, portal, standing, store};
+use super::{Billing, Collection, Subscription, Task, pause_told, portal, standing, store};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::auth::{Administrator, Reader};
@@ -49,6 +49,8 @@ struct Overview {
     banner: Option<Banner>,
     dates: Vec<(&'static str, Timestamp)>,
     pending: Option<String>,
+    /// That payments are not collected, where the banner tells something else.
+    paused: Option<String>,
     next_invoice: Option<Next>,
     payment: Option<Payment>,
     details_seen_at: Option<Timestamp>,
@@ -101,15 +103,16 @@ async fn overview(page: Page, State(app): State<App>, reader: Reader) -> Result<
         banner: Banner::new(&page, &billing, subscription),
         dates: dates(subscription),
         pending: pending(&page, &offer, subscription),
+        paused: paused(&page, subscription),
         next_invoice: next_invoice
-            .filter(|_| subscription.cancel_at.is_none())
+            .filter(|_| subscription.cancel_at.is_none() && subscription.collection == Collection::On)
             .map(|next| Next { amount: page.money(next.amount()), at: next.at.map(from_seconds) }),
         payment: payment(&page, &billing),
         details_seen_at: customer.and_then(|customer| customer.details_seen_at),
         usage: briefs(&page, &app.catalog, used.as_deref().unwrap_or_default(), METRICS_SHOWN),
         is_live: true,
         is_asleep: subscription.status == super::Status::Paused,
-        options: cancel::options(subscription, &app.catalog.policy),
+        options: cancel::options(&billing, subscription, &app.catalog.policy),
         may_change: reader.role.manages_billing(),
         page,
     })
@@ -144,6 +147,16 @@ fn dates(subscription: &Subscription) -> Vec<(&'static str, Timestamp)> {
             .extend(subscription.period_end.filter(|_| !is_trialing).map(|end| ("subscription-renews", end))),
     }
     dates
+}
+
+/// That payments are not collected for now. In order, the banner says it; in trouble, it has more urgent things to say.
+fn paused(page: &Page, subscription: &Subscription) -> Option<String> {
+    let Collection::Paused(until) = subscription.collection else { return None };
+    let is_told = subscription.status == super::Status::Active
+        && subscription.cancel_at.is_none()
+        && !subscription.pending_update;
+    let date = until.map(|until| page.date(until)).unwrap_or_default();
+    (!is_told).then(|| page.ta(pause_told(until), [("date", date)]))
 }
 
 /// What was agreed for later: “From Dec 21, 2026: Starter, €29.00 per month.”
@@ -195,8 +208,12 @@ async fn open_portal(
 ) -> Result<Redirect> {
     let task = Task::parse(&errand.flow).ok_or_else(|| Error::field("flow", "subscription-no-such-task"))?;
     let next = local_path(&errand.next, page.site()).unwrap_or_else(|| "/".to_owned());
-    let url = portal::open(&app, &manager.tenant, task, &next, page.language(), Budget::page()).await?;
-    redirect_out(&url, page.site())
+    let opened = portal::open(&app, &manager.tenant, task, &next, page.language(), Budget::page()).await;
+    match (opened, task.own_page()) {
+        (Ok(url), _) => redirect_out(&url, page.site()),
+        (Err(Error::Conflict { reason: portal::NOT_OFFERED, .. }), Some(ours)) => Ok(redirect(ours)),
+        (Err(error), _) => Err(error),
+    }
 }
 
 #[derive(Deserialize)]

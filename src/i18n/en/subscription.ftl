@@ -57,4 +57,6 @@ subscription-expired-banner = Your first payment was never completed, so the sub
 subscription-canceled-banner = Your subscription has ended. You are on the free plan.
 subscription-canceled-on-banner = Your subscription ended on { $date }. You are on the free plan.
 subscription-paused-banner = Your subscription is paused because no payment method is on file. Add one to go on.
+subscription-paused-pay-banner = Your subscription is paused. Pay the open invoice, and it goes on at once.
+subscription-paused-resume-banner = Your subscription is paused. Resume it, and a new period begins and is charged.
 subscription-unknown-banner = We are checking the state of your subscription. You need not do anything; write to us if something does not work.

@@ -57,4 +57,6 @@ subscription-expired-banner = Su primer pago no se completó, así que la suscri
 subscription-canceled-banner = Su suscripción ha terminado. Está en el plan gratuito.
 subscription-canceled-on-banner = Su suscripción terminó el { $date }. Está en el plan gratuito.
 subscription-paused-banner = Su suscripción está en pausa porque no hay ninguna forma de pago registrada. Añada una para continuar.
+subscription-paused-pay-banner = Su suscripción está en pausa. Pague la factura pendiente y continuará al momento.
+subscription-paused-resume-banner = Su suscripción está en pausa. Si la reanuda, empieza un periodo nuevo y se cobra.
 subscription-unknown-banner = Estamos comprobando el estado de su suscripción. No tiene que hacer nada; escríbanos si algo no funciona.

@@ -112,6 +112,12 @@ impl Invoice {
     pub fn tax(&self) -> i64 {
         self.total_taxes.iter().map(|t| t.amount).fold(0, i64::saturating_add)
     }
+
+    /// The taxes that are added to the amounts of the lines; others are contained in them.
+    pub fn tax_on_top(&self) -> i64 {
+        let added = self.total_taxes.iter().filter(|tax| tax.tax_behavior.as_deref() != Some("inclusive"));
+        added.map(|tax| tax.amount).fold(0, i64::saturating_add)
+    }
 }
 
 /// An amount of a discount.

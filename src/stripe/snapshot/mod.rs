@@ -27,7 +27,8 @@ pub use operations::{
 pub use read::Expandable;
 pub use schedule::{Phase, PhaseItem, Schedule, ScheduleStatus};
 pub use subscription::{
-    CancellationDetails, Discount, Item, PauseCollection, Subscription, SubscriptionStatus,
+    CancellationDetails, Discount, Item, PauseCollection, PendingItem, PendingUpdate, Subscription,
+    SubscriptionStatus,
 };
 
 use super::{Error, Result};

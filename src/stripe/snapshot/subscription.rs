@@ -8,7 +8,7 @@ use super::read::{self, Expandable};
 use super::{Coupon, List, PaymentMethod, Price, open_enum};
 use crate::money::Currency;
 use crate::stripe::{
-    CouponId, CustomerId, InvoiceId, PaymentMethodId, ScheduleId, SubscriptionId, SubscriptionItemId,
+    CouponId, CustomerId, InvoiceId, PaymentMethodId, PriceId, ScheduleId, SubscriptionId, SubscriptionItemId,
 };
 
 open_enum! {
@@ -148,6 +148,16 @@ impl Subscription {
         });
         ids.collect()
     }
+
+    /// The ids of those discounts that an invoice does not use up, as far as their coupons are known.
+    pub fn lasting_discount_ids(&self) -> Vec<&str> {
+        let is_once = |discount: &Expandable<String, Discount>| {
+            let coupon = discount.object().and_then(Discount::coupon);
+            coupon.is_some_and(|coupon| coupon.duration.as_deref() == Some("once"))
+        };
+        let all = self.discount_ids().into_iter().zip(&self.discounts);
+        all.filter(|(_, discount)| !is_once(discount)).map(|(id, _)| id).collect()
+    }
 }
 
 /// Something a subscription bills.
@@ -170,6 +180,19 @@ pub struct Item {
 pub struct PendingUpdate {
     /// When Stripe drops it, unix seconds.
     pub expires_at: Option<i64>,
+    /// What is to be billed.
+    #[serde(default, deserialize_with = "read::nullable")]
+    pub subscription_items: Vec<PendingItem>,
+}
+
+/// An item of a change that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PendingItem {
+    /// What it will cost.
+    #[serde(default, deserialize_with = "read::optional_id")]
+    pub price: Option<PriceId>,
+    /// How many; none where use is metered.
+    pub quantity: Option<i64>,
 }
 
 /// Why a subscription was cancelled.

@@ -43,7 +43,12 @@ fn what_is_expanded_reads_as_what_is_not() {
     whole["customer"] = json!({"id": "cus_1", "object": "customer"});
     whole["latest_invoice"] = json!({"object": "invoice", "id": "in_1", "lines": {"data": [1, 2]}});
     whole["discounts"] = json!([{"id": "di_1", "source": {}}]);
-    assert_eq!(parse_value::<Subscription>(&whole).unwrap(), parse_value(&subscription()).unwrap());
+    let (mut read, mut plain): (Subscription, Subscription) =
+        (parse_value(&whole).unwrap(), parse_value(&subscription()).unwrap());
+    // A discount is kept whole for its coupon's sake: what both ways have in common is its id.
+    assert_eq!((read.discount_ids(), plain.discount_ids()), (vec!["di_1"], vec!["di_1"]));
+    (read.discounts, plain.discounts) = (Vec::new(), Vec::new());
+    assert_eq!(read, plain);
     let method = json!({"id": "pm_1", "type": "card", "card": {"brand": "visa", "last4": "4242", "exp_month": 4, "exp_year": 2030}});
     whole["default_payment_method"] = method;
     let read: Subscription = parse_value(&whole).unwrap();

@@ -21,7 +21,7 @@ pub(super) async fn review(browser: &mut Browser, plan: &str, interval: &str, se
     browser.post("/subscription/change/review", &form).await
 }
 
-async fn confirm(browser: &mut Browser, quote: &str) -> Answer {
+pub(super) async fn confirm(browser: &mut Browser, quote: &str) -> Answer {
     browser.post("/subscription/change", &[("quote", quote)]).await
 }
 
@@ -39,7 +39,7 @@ async fn charged(world: &World) -> Option<(String, i64, i64, i64, i64)> {
     Some((status, due, tax, credit, amounts.iter().filter(|amount| **amount > 0).sum()))
 }
 
-async fn invoices_of_changes(world: &World) -> i64 {
+pub(super) async fn invoices_of_changes(world: &World) -> i64 {
     world.portal.count("select count(*) from invoices where billing_reason = 'subscription_update'").await
 }
 
@@ -48,7 +48,7 @@ async fn mails(world: &World, kind: &str) -> i64 {
     world.portal.count(&format!("select count(*) from mails where kind = '{kind}'")).await
 }
 
-async fn entries(world: &World, action: &str) -> i64 {
+pub(super) async fn entries(world: &World, action: &str) -> i64 {
     world.portal.count(&format!("select count(*) from audit_entries where action = '{action}'")).await
 }
 
@@ -146,7 +146,7 @@ both_databases! {
         let now = world.portal.clock.now().as_second();
         world.portal.run(&format!("insert into usage_totals (tenant_id, metric, period_start, period_end, total, at) values ('{}', 'users', 0, 0, 4, {now})", tenant.id)).await;
         let page = review(&mut owner, "starter", "month", "1").await.expect(StatusCode::OK);
-        let page = page.shows(&["Takes effect on Dec 21, 2026", "You lose", "reduce first", ">4</td>", "€35.09"]);
+        let page = page.shows(&["Takes effect on Dec 21, 2026", "You lose", "reduce by 3 by Dec 21, 2026", ">4</td>", "€35.09"]);
         let due = page.body.split("Due today").nth(1).unwrap().split("</strong>").next().unwrap();
         assert!(due.ends_with("€0.00"), "{due}");
         let quote = hidden(&page.body, "quote").to_owned();
@@ -160,6 +160,7 @@ both_databases! {
         let undone = owner.post("/subscription/change/undo", &[]).await;
         let page = owner.follow(&undone).await.shows(&["The planned change is undone", "Professional"]);
         assert!(!page.body.contains("Undo this change"));
+        owner.post("/subscription/change/undo", &[]).await.expect(StatusCode::CONFLICT).shows(&["No change is planned any more"]);
         world.settle().await;
         assert_eq!((mails(&world, "change_planned").await, entries(&world, "subscription.change_undone").await), (2, 1));
         // The same quote is used up: it does not pretend to plan again.

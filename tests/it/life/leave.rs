@@ -34,10 +34,11 @@ both_databases! {
         let (_, mut owner) = world.owner_of("Acme").await;
         world.subscribe(&mut owner, "professional", "month", PAYS).await;
         let page = owner.get("/subscription/cancel").await.expect(StatusCode::OK);
+        let page = page.shows(&[" instead of 10,000"]);
         page.shows(&["Why are you leaving?", "Professional stays yours until Dec 21, 2026", "Until then you can change your mind", "You lose:"]);
         let long = "x".repeat(501);
         let wrong = owner.post("/subscription/cancel", &[("reason", "weather"), ("comment", &long)]).await;
-        wrong.expect(StatusCode::UNPROCESSABLE_ENTITY).shows(&["Choose one of the reasons", "Write at most 500 characters", &long]);
+        wrong.expect(StatusCode::UNPROCESSABLE_ENTITY).shows(&["Choose one of the reasons", "id=\"reason-error\"", "Write at most 500 characters", &long]);
         assert!(deeds(&world).await.is_empty());
 
         let form = [("reason", "too_expensive"), ("comment", "Too dear for us")];
@@ -75,7 +76,7 @@ both_databases! {
         let page = review(&mut owner, "starter", "month", "1").await;
         let quote = hidden(&page.body, "quote").to_owned();
         owner.post("/subscription/change", &[("quote", &quote)]).await.expect(StatusCode::SEE_OTHER);
-        owner.get("/subscription/cancel").await;
+        owner.get("/subscription/cancel").await.shows(&["The change to Starter that you planned is dropped"]);
         let ended = owner.post("/subscription/cancel", &[("reason", "unused")]).await;
         let page = owner.follow(&ended).await.shows(&["Ends soon"]);
         assert!(!page.body.contains("Undo this change"));
@@ -98,7 +99,8 @@ both_databases! {
         owner.get("/").await.shows(&["href=\"/subscription/pause\""]);
         owner.get("/subscription/pause").await.expect(StatusCode::OK).shows(&["made and voided", "Your plan stays yours"]);
         let paused = owner.post("/subscription/pause", &[]).await;
-        owner.follow(&paused).await.shows(&["Payments are paused. Nothing is charged until they are resumed.", "href=\"/subscription/collect\""]);
+        let page = owner.follow(&paused).await.shows(&["Payments are paused. Nothing is charged until they are resumed.", "href=\"/subscription/collect\""]);
+        assert!(!page.body.contains("€119.79"), "no invoice asks for anything meanwhile");
         world.days(32).await;
         assert_eq!(world.texts("select status from invoices where billing_reason = 'subscription_cycle'").await, ["void"]);
         owner.get("/subscription/collect").await.expect(StatusCode::OK).shows(&["Invoices are charged again", "€119.79"]);

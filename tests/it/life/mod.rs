@@ -5,7 +5,10 @@ mod change;
 mod details;
 mod history;
 mod leave;
+mod orders;
+mod quotes;
 mod second;
+mod wake;
 
 use billing_portal::tenants::Tenant;
 use bytes::Bytes;

@@ -341,7 +341,10 @@ fn a_server_in_stripes_place_has_to_be_named_before_browsers_are_sent_there() {
     let stripe = "https://checkout.stripe.com";
     assert_eq!(judged("https://api.stripe.com", stripe), None);
     let here = judged("http://127.0.0.1:12111/", stripe).unwrap();
-    assert!(here.fix.as_deref().unwrap().contains("STRIPE_REDIRECT_ORIGINS=http://127.0.0.1:12111"), "{here:?}");
+    assert!(
+        here.fix.as_deref().unwrap().contains("STRIPE_REDIRECT_ORIGINS=http://127.0.0.1:12111"),
+        "{here:?}"
+    );
     let verdict = |base: &str, allowed: &str| judged(base, allowed).unwrap().verdict;
     assert_eq!(verdict("http://127.0.0.1:12111/", "http://127.0.0.1:12111"), Good);
     assert_eq!(verdict("http://127.0.0.1:12111/", "http://127.0.0.1:12112"), Failure);

@@ -23,15 +23,15 @@ both_databases! {
     async fn every_state_has_its_word_its_banner_and_its_next_step_in_both_languages(portal: Portal) {
         portal.stock().await;
         let cases = [
-            ("trialing", "Trial", "Your trial runs until Nov 28, 2026", "Prueba", ""),
-            ("active", "Active", "", "Activa", ""),
+            ("trialing", "Trial", "Your trial runs until Nov 28, 2026", "Prueba", "<a class=\"button\" href=\"/plans\">Change plan"),
+            ("active", "Active", "", "Activa", "href=\"/plans\">Change plan"),
             ("past_due", "Past due", "Your last payment failed", "Pago atrasado", "/pay\""),
             ("unpaid", "Unpaid", "Several payments failed", "Impagada", "/pay\""),
             ("incomplete", "Waiting for payment", "Your first payment is not complete", "Pendiente de pago", "/pay\""),
-            ("paused", "Paused", "no payment method is on file", "En pausa", "payment_method_update"),
-            ("brand_new_state", "Being checked", "We are checking the state", "En comprobación", ""),
-            ("canceled", "", "Your subscription has ended", "", ""),
-            ("incomplete_expired", "", "Your first payment was never completed", "", ""),
+            ("paused", "Paused", "Pay the open invoice, and it goes on", "En pausa", "/pay\""),
+            ("brand_new_state", "Being checked", "We are checking the state", "En comprobación", "<a class=\"button\" href=\"/invoices\">All invoices"),
+            ("canceled", "", "Your subscription has ended", "", "Choose Professional"),
+            ("incomplete_expired", "", "Your first payment was never completed", "", "Choose Professional"),
         ];
         for (status, badge, banner, spanish, step) in cases {
             let tenant = portal.tenant(&format!("T {status}")).await;
@@ -46,6 +46,57 @@ both_databases! {
             if !is_over {
                 browser.speaking("es").get("/").await.expect(StatusCode::OK).shows(&[spanish]);
             }
+        }
+    }
+
+    async fn the_next_step_fits_what_is_on_file(portal: Portal) {
+        portal.stock().await;
+        let cases = [
+            ("trialing", false, "Add a payment method", "payment_method_update"),
+            ("past_due", true, "Your last payment failed", "payment_method_update"),
+            ("unpaid", false, "Several payments failed", "payment_method_update"),
+            ("incomplete", false, "Your first payment is not complete", "payment_method_update"),
+            ("paused", false, "no payment method is on file", "payment_method_update"),
+            ("paused", true, "Resume it, and a new period begins", "<a class=\"button\" href=\"/subscription/resume\">"),
+        ];
+        for (number, (status, has_card, banner, step)) in cases.into_iter().enumerate() {
+            let tenant = portal.tenant(&format!("T {number}")).await;
+            portal.subscription(&tenant, status).await;
+            if !has_card {
+                portal.run(&format!("update customers set payment_method = null where tenant_id = '{}'", tenant.id)).await;
+            }
+            let mut browser = portal.signed_in(&portal.user(&format!("user{number}"), &[(&tenant, Role::Owner)]).await).await;
+            let page = browser.get("/").await.expect(StatusCode::OK);
+            let banner_of = page.body.split("class=\"banner").nth(1).and_then(|rest| rest.split("page-head").next()).unwrap_or_default();
+            assert!(banner_of.contains(banner) && banner_of.contains(step), "{status}: {banner_of}");
+            let resumes = page.body.contains("href=\"/subscription/resume\"");
+            assert_eq!(resumes, status == "paused" && has_card, "{status}: waking is offered where it can be paid");
+        }
+    }
+
+    async fn who_can_write_to_support_is_told_so_where_a_state_is_unknown(db: Db) {
+        let script = Script::start(Vec::new()).await;
+        let mut portal = Portal::with_stripe(db, script.url.clone(), "https://billing.test/");
+        let mut site = Site::new("https://billing.test/".parse().unwrap(), portal.clock.clone());
+        site.support_email = Some("help@billing.test".to_owned());
+        portal.at_site(site);
+        portal.stock().await;
+        let norte = portal.tenant("Norte").await;
+        portal.subscription(&norte, "brand_new_state").await;
+        let mut browser = portal.signed_in(&portal.user("Ana", &[(&norte, Role::Owner)]).await).await;
+        browser.get("/").await.expect(StatusCode::OK).shows(&["href=\"mailto:help@billing.test\">Write to us"]);
+    }
+
+    async fn a_pause_of_payments_is_told_in_every_state(portal: Portal) {
+        portal.stock().await;
+        for status in ["active", "trialing", "past_due"] {
+            let tenant = portal.tenant(&format!("T {status}")).await;
+            portal.subscription(&tenant, status).await;
+            portal.run("update subscriptions set pause_behavior = 'void'").await;
+            let mut browser = portal.signed_in(&portal.user(&status.replace('_', ""), &[(&tenant, Role::Owner)]).await).await;
+            let page = browser.get("/").await.shows(&["Payments are paused. Nothing is charged", "href=\"/subscription/collect\""]);
+            assert_eq!(page.body.matches("Payments are paused. Nothing").count(), 1, "{status}: once");
+            assert!(!page.body.contains("€119.79"), "{status}: no invoice asks for anything meanwhile");
         }
     }
 
