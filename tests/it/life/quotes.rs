@@ -103,7 +103,7 @@ both_databases! {
         assert_eq!(adds_up(&page), 0);
         let kept = row(&page, "Stays as credit for your next invoices").expect("a row");
         assert!(kept > 50_000, "{kept}");
-        page.shows(&["€299.00 per month"]);
+        let page = page.shows(&["€299.00 per month"]);
         let next = row(&page, "Next invoice on Dec 21, 2026").expect("a row");
         assert_eq!(next, 0, "the credit pays for it");
         confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
@@ -174,7 +174,7 @@ both_databases! {
              select 'price_dearer', id, true, false, 'eur', 3900, 'month', 'licensed', 1 from products where plan = 'starter'",
         ).await;
         let page = review(&mut owner, "starter", "month", "3").await.expect(StatusCode::OK);
-        page.shows(&["Starter, 3 seats, €29.00 per seat and month"]);
+        let page = page.shows(&["Starter, 3 seats, €29.00 per seat and month"]);
         confirm(&mut owner, hidden(&page.body, "quote")).await.expect(StatusCode::SEE_OTHER);
         world.settle().await;
         owner.get("/").await.shows(&[">3</dd>", "€29.00"]);

@@ -1,11 +1,14 @@
 //! The overview, and the way into Stripe's customer portal.
 
+use billing_portal::app;
 use billing_portal::auth::Role;
+use billing_portal::clock::Clock;
 use billing_portal::db::Db;
+use billing_portal::web::Site;
 use http::StatusCode;
 
 use super::DAY;
-use crate::support::portal::Portal;
+use crate::support::portal::{BEGINNING, Portal};
 use crate::support::script::{Answer, Script, answer};
 
 both_databases! {
@@ -76,10 +79,9 @@ both_databases! {
 
     async fn who_can_write_to_support_is_told_so_where_a_state_is_unknown(db: Db) {
         let script = Script::start(Vec::new()).await;
-        let mut portal = Portal::with_stripe(db, script.url.clone(), "https://billing.test/");
-        let mut site = Site::new("https://billing.test/".parse().unwrap(), portal.clock.clone());
+        let mut site = Site::new("https://billing.test/".parse().unwrap(), Clock::fixed(BEGINNING.parse().unwrap()));
         site.support_email = Some("help@billing.test".to_owned());
-        portal.at_site(site);
+        let portal = Portal::with_site(db, script.url.clone(), site, app::pages());
         portal.stock().await;
         let norte = portal.tenant("Norte").await;
         portal.subscription(&norte, "brand_new_state").await;
