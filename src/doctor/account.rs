@@ -77,7 +77,7 @@ fn key_failed(error: &Error) -> Check {
             "key",
             "Stripe does not accept the secret key",
             "Take the key from the dashboard (Developers, API keys) again. A restricted key (rk_…) needs to read the account, and to \
-             write customers, subscriptions, invoices, Checkout, the customer portal, products, prices, meters and webhook endpoints.",
+             write customers, subscriptions, invoices, Checkout, the customer portal, products, prices, meters, webhook endpoints and event destinations.",
         ),
         error => Check::failure(
             "key",
