@@ -223,6 +223,16 @@ mod tests {
     }
 
     #[test]
+    fn no_amount_is_charged_that_the_currency_has_no_coin_for() {
+        let step =
+            |code: &str| code.parse::<Currency>().map(|currency| (currency.exponent(), currency.step()));
+        assert_eq!(step("eur"), Ok((2, 1)));
+        assert_eq!(step("jpy"), Ok((0, 1)));
+        assert_eq!(step("kwd"), Ok((3, 10)));
+        assert_eq!((step("ugx"), step("isk")), (Ok((2, 100)), Ok((2, 100))));
+    }
+
+    #[test]
     fn decimals_follow_the_currency() {
         let amount = |minor, code: &str| Money::new(minor, code.parse().expect("a currency")).decimal();
         assert_eq!(amount(2900, "eur"), "29.00");

@@ -503,3 +503,23 @@ fn unique<'a>(list: &str, ids: impl Iterator<Item = &'a str>) -> Result<(), Cata
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_that_no_card_can_be_charged_is_a_mistake() {
+        let with = |more: &str| {
+            let text = EMBEDDED.replacen("eur = 2900 }", &format!("eur = 2900, {more} }}"), 1);
+            Catalog::parse(&text).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for fine in ["kwd = 5120", "ugx = 500", "isk = 99900", "jpy = 1", "usd = 2999"] {
+            assert_eq!(with(fine), Ok(()), "{fine}");
+        }
+        for (wrong, step) in [("kwd = 5124", "10"), ("ugx = 550", "100"), ("isk = 1", "100")] {
+            let message = with(wrong).expect_err(wrong);
+            assert!(message.contains(&format!("multiple of {step}")), "{message}");
+        }
+    }
+}

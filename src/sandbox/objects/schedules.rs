@@ -106,7 +106,7 @@ fn phase_item(item: &Value) -> Value {
 
 /// A discount of a phase: one that is there already, by its id, or one to be redeemed with the phase.
 fn discount(existing: &Value, wish: &Value) -> Value {
-    json!({ "coupon": wish["coupon"], "discount": existing, "discount_end": null, "promotion_code": wish["promotion_code"] })
+    json!({ "coupon": wish["coupon"], "discount": existing, "promotion_code": wish["promotion_code"] })
 }
 
 fn blank_phase(currency: &str, items: Vec<Value>, period: (i64, i64)) -> Value {

@@ -1,5 +1,6 @@
 //! The life of a subscription, on pages: from the first order to the last day, over the sandbox.
 
+mod acts;
 mod cards;
 mod change;
 mod details;
