@@ -7,8 +7,8 @@ pub mod api;
 pub mod store;
 
 use crate::auth::Role;
-use crate::error::{Error, Restricted, WayOn};
 use crate::catalog::policy::Dunning;
+use crate::error::{Error, Restricted, WayOn};
 use crate::stripe::snapshot::SubscriptionStatus;
 
 /// How much is open.

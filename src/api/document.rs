@@ -25,7 +25,11 @@ pub struct Problem {
 const PROBLEMS: [(&str, &str, When); 13] = [
     ("400", "The request cannot be accepted; `details` names every wrong field.", When::Always),
     ("401", "No credential, or one that opens nothing.", When::Called),
-    ("403", "The key lacks the scope, the role may not, or the tenant's access is restricted: `access_restricted`.", When::Called),
+    (
+        "403",
+        "The key lacks the scope, the role may not, or the tenant's access is restricted: `access_restricted`.",
+        When::Called,
+    ),
     ("404", "There is nothing here, or nothing that this caller may know of.", When::Always),
     (
         "409",

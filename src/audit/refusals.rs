@@ -58,7 +58,9 @@ pub fn action(error: &Error, route: &str) -> Option<&'static str> {
     let is_webhook = matches!(route, "/webhooks/stripe" | "/api/billing/webhooks/payment");
     match (error, error.status()) {
         (Error::Unreadable(_), _) if is_webhook => Some("webhook.refused"),
-        (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) if route.starts_with("/api/") => Some("api.refused"),
+        (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) if route.starts_with("/api/") => {
+            Some("api.refused")
+        }
         (Error::Forbidden | Error::Restricted(_) | Error::Forged(_), _) => Some("access.refused"),
         _ => None,
     }

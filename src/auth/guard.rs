@@ -24,11 +24,11 @@ use crate::audit::refusals::Refusals;
 use crate::catalog::policy::Dunning;
 use crate::clock::Clock;
 use crate::db::{Db, SessionStore};
-use crate::{access, dunning};
 use crate::error::{Error, Result, WayOn};
 use crate::tenants::{Tenant, TenantId};
 use crate::web::cookies::{self, Kind};
 use crate::web::{ActingFor, ClientAddress, Notice, Person, TenantChoice, Visit};
+use crate::{access, dunning};
 
 /// The names of what a session holds.
 const USER: &str = "user_id";
@@ -57,7 +57,15 @@ impl Auth {
     /// Sessions live by `clock.wall()`; on `https` their cookie is bound to the host and to encrypted connections.
     pub fn new(db: Db, clock: Clock, https: bool) -> Self {
         let sessions = SessionStore::new(db.clone(), clock.clone());
-        Self { db, sessions, hasher: Hasher::default(), clock, https, policy: Dunning::default(), refusals: Refusals::default() }
+        Self {
+            db,
+            sessions,
+            hasher: Hasher::default(),
+            clock,
+            https,
+            policy: Dunning::default(),
+            refusals: Refusals::default(),
+        }
     }
 
     /// With the catalogue's days of missing payments: they decide what a tenant may do.
@@ -118,12 +126,15 @@ impl Auth {
     }
 
     /// What the tenant may do, for somebody who may see its billing; and what every page must tell them: that a payment is missing.
-    async fn standing(&self, signed_in: &SignedIn, visit: &Visit) -> Result<Option<(Access, Option<Notice>)>> {
+    async fn standing(
+        &self,
+        signed_in: &SignedIn,
+        visit: &Visit,
+    ) -> Result<Option<(Access, Option<Notice>)>> {
         let Some(here) = signed_in.at.as_ref().filter(|here| here.role.reads_billing()) else {
             return Ok(None);
         };
-        let standing =
-            access::store::standing(&mut self.db.read().await?, here.tenant.id.as_str()).await?;
+        let standing = access::store::standing(&mut self.db.read().await?, here.tenant.id.as_str()).await?;
         let access = standing.access(None, &self.policy, visit.now());
         let user = signed_in.user();
         let zone = user.time_zone.as_ref().unwrap_or(&here.tenant.time_zone);
@@ -393,7 +404,8 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let administrator = Administrator::from_request_parts(parts, state).await?;
         let signed_in = SignedIn::from_request_parts(parts, state).await?;
-        let access = signed_in.access.ok_or_else(|| Error::internal("the route lies outside of the pages"))?;
+        let access =
+            signed_in.access.ok_or_else(|| Error::internal("the route lies outside of the pages"))?;
         access.allows_change()?;
         Ok(Self(administrator))
     }

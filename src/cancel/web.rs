@@ -209,7 +209,11 @@ async fn ask_collect(page: Page, State(app): State<App>, who: Administrator) -> 
 #[derive(Deserialize)]
 struct Nothing {}
 
-async fn resume(State(app): State<App>, who: Administrator, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+async fn resume(
+    State(app): State<App>,
+    who: Administrator,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Redirect> {
     act::perform(&app, &who.tenant, &who.actor(), &Deed::Resume, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-resumed")))
 }
@@ -219,7 +223,11 @@ async fn pause(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Noth
     Ok(redirect("/").flash(Flash::success("cancel-paused")))
 }
 
-async fn collect(State(app): State<App>, who: Administrator, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
+async fn collect(
+    State(app): State<App>,
+    who: Administrator,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Redirect> {
     act::perform(&app, &who.tenant, &who.actor(), &Deed::ResumeCollection, Budget::page()).await?;
     Ok(redirect("/").flash(Flash::success("cancel-collecting")))
 }

@@ -14,7 +14,11 @@ const KEYS: [(&str, &str, &str); 5] = [
     ("audit_entries", "cause = new.cause", "ignore"),
     ("audit_seals", "seq = new.seq", "abort, 'audit_seals is only ever added to'"),
     ("audit_seals", "entry_id = new.entry_id", "abort, 'audit_seals is only ever added to'"),
-    ("mrr_changes", "subscription_id = new.subscription_id and seq = new.seq", "abort, 'mrr_changes is only ever added to'"),
+    (
+        "mrr_changes",
+        "subscription_id = new.subscription_id and seq = new.seq",
+        "abort, 'mrr_changes is only ever added to'",
+    ),
 ];
 
 /// Columns of tenants that staff search by their beginnings, whatever the case of letters.

@@ -165,7 +165,8 @@ pub async fn close(tx: &mut Tx, case: &Case, state: State, actor: &Actor, now: T
     audit::record(tx, &entry).await?;
     // What another case still restricts is not lifted by this one.
     let other = open_of(tx, &case.tenant_id).await?;
-    let is_lifted = case.was_restricted(now) && !other.as_ref().is_some_and(|other| other.was_restricted(now));
+    let is_lifted =
+        case.was_restricted(now) && !other.as_ref().is_some_and(|other| other.was_restricted(now));
     if state == State::Paid || (state == State::Void && is_lifted) {
         let restored = Restored {
             invoice: case.invoice_id.clone(),

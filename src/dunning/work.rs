@@ -68,7 +68,10 @@ async fn end(app: &App, case: &Case, due: &Due, now: Timestamp) -> Result<()> {
     match is_missing(app, case).await {
         Ok(true) => cancel(app, case, due, now).await,
         Ok(false) => {
-            tracing::warn!(invoice = case.invoice_id, "an invoice was settled and nobody told; its subscription stays");
+            tracing::warn!(
+                invoice = case.invoice_id,
+                "an invoice was settled and nobody told; its subscription stays"
+            );
             learn(app, case, now).await
         }
         Err(error) => postpone(app, case, now, &error.to_string()).await,

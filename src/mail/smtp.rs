@@ -248,10 +248,7 @@ impl Server {
         }
         if let Some((user, password)) = &self.credentials {
             let credentials = Credentials::new(user.clone(), password.clone());
-            connection
-                .auth(DEFAULT_MECHANISMS, &credentials)
-                .await
-                .map_err(|error| passing(&error))?;
+            connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(|error| passing(&error))?;
         }
         Ok(connection)
     }

@@ -84,7 +84,8 @@ fn oracle(
     } else {
         Full
     };
-    let until = days.filter(|_| !gone).map(|days| if limited { cancel - days } else { restrict - days.max(0) });
+    let until =
+        days.filter(|_| !gone).map(|days| if limited { cancel - days } else { restrict - days.max(0) });
     let reason = match (level, days) {
         (Blocked, _) => "unpaid",
         (ReadOnly, Some(_)) => "overdue",
@@ -111,12 +112,21 @@ fn every_status_day_policy_and_role_has_the_access_that_another_telling_of_the_r
     let policy = |restrict, cancel| Dunning { restrict, cancel, ..Dunning::default() };
     let policies = [Dunning::default(), policy(1, 2), policy(2, 4), policy(20, 60), policy(100, 365)];
     let statuses = [
-        "none", "trialing", "active", "past_due", "unpaid", "canceled", "incomplete", "incomplete_expired",
-        "paused", "hibernating",
+        "none",
+        "trialing",
+        "active",
+        "past_due",
+        "unpaid",
+        "canceled",
+        "incomplete",
+        "incomplete_expired",
+        "paused",
+        "hibernating",
     ];
     let mut compared = 0;
     for (policy, status) in policies.iter().flat_map(|policy| statuses.map(|status| (policy, status))) {
-        let days = (-1..=i64::from(policy.cancel) + 1).map(Some).chain([None, Some(i64::MIN), Some(i64::MAX)]);
+        let days =
+            (-1..=i64::from(policy.cancel) + 1).map(Some).chain([None, Some(i64::MIN), Some(i64::MAX)]);
         let stripes = Some(S::from(status)).filter(|_| status != "none");
         for days in days {
             for role in Role::ALL.into_iter().map(Some).chain([None]) {

@@ -432,11 +432,7 @@ fn every_kind_can_be_read_in_both_languages_and_both_forms() {
                 "{about}: {} is another mail's subject",
                 written.subject
             );
-            assert!(
-                bodies.insert(written.text.clone()),
-                "{about} says what another says: {}",
-                written.text
-            );
+            assert!(bodies.insert(written.text.clone()), "{about} says what another says: {}", written.text);
             for form in [&written.html, &written.text, &written.subject] {
                 assert!(
                     !form.contains("mail-") && !form.contains("{ $") && !form.contains("{$"),

@@ -74,7 +74,14 @@ const CALLS: &[(&str, &str, Door)] = &[
 const LEVELS: &[(&str, Option<i64>, Level, &str, &str, &str)] = &[
     ("active", None, Level::Full, "active", "", ""),
     ("past_due", Some(6), Level::Full, "past_due", "", ""),
-    ("past_due", Some(7), Level::ReadOnly, "overdue", "everything can be seen, nothing can be changed", "/payment"),
+    (
+        "past_due",
+        Some(7),
+        Level::ReadOnly,
+        "overdue",
+        "everything can be seen, nothing can be changed",
+        "/payment",
+    ),
     ("active", Some(21), Level::Blocked, "unpaid", "access is blocked until it arrives", "/payment"),
     ("unpaid", Some(1), Level::Blocked, "unpaid", "access is blocked until it arrives", "/payment"),
     ("paused", None, Level::ReadOnly, "paused", "The subscription is paused", "/subscription/resume"),
