@@ -140,3 +140,80 @@ impl Walk {
         if self.looked_for.is_some() { Err(Break::Replaced) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The texts of an entry, in the order of its columns.
+    type Texts = [Option<String>; 10];
+
+    /// Those that a row always has.
+    const ALWAYS: [usize; 3] = [0, 3, 5];
+
+    fn row(at: i64, texts: &Texts) -> Row {
+        let [id, cause, tenant_id, actor_kind, actor_id, action, object_id, before, after, address] =
+            texts.clone();
+        let (id, actor_kind) = (id.unwrap_or_default(), actor_kind.unwrap_or_default());
+        let action = action.unwrap_or_default();
+        Row { id, cause, at, tenant_id, actor_kind, actor_id, action, object_id, before, after, address }
+    }
+
+    fn texts() -> impl Strategy<Value = Texts> {
+        prop::array::uniform10(prop::option::of("[a-c\u{0}é]{0,3}")).prop_map(|mut texts| {
+            for always in ALWAYS {
+                texts[always].get_or_insert_default();
+            }
+            texts
+        })
+    }
+
+    /// The same with one character of a column another, moved to the next column, or the column absent instead of empty.
+    fn altered(texts: &Texts, column: usize, place: usize, how: u8) -> Texts {
+        let mut other = texts.clone();
+        let mut characters: Vec<char> = texts[column].clone().unwrap_or_default().chars().collect();
+        match (how, characters.len()) {
+            (0, 0) | (1, 0) => {
+                let is_always = ALWAYS.contains(&column);
+                other[column] =
+                    if texts[column].is_some() && !is_always { None } else { Some("x".to_owned()) };
+            }
+            (0, length) => {
+                characters[place % length] = 'x';
+                other[column] = Some(characters.into_iter().collect());
+            }
+            (_, length) => {
+                let moved = characters.remove(place % length);
+                other[column] = Some(characters.into_iter().collect());
+                let next = &mut other[(column + 1) % 10];
+                *next = Some(format!("{moved}{}", next.clone().unwrap_or_default()));
+            }
+        }
+        other
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_entries_places_or_pasts_have_the_same_seal(
+            entry in texts(), column in 0..10_usize, place in 0..3_usize, how in 0..2_u8, at in 0..9_i64, seq in 1..9_i64,
+        ) {
+            let sealed = seal("before", seq, &row(at, &entry));
+            let other = altered(&entry, column, place, how);
+            prop_assert_ne!(&other, &entry);
+            prop_assert_ne!(&seal("before", seq, &row(at, &other)), &sealed);
+            prop_assert_ne!(&seal("before", seq, &row(at + 1, &entry)), &sealed);
+            prop_assert_ne!(&seal("before", seq + 1, &row(at, &entry)), &sealed);
+            prop_assert_ne!(&seal("befor", seq, &row(at, &entry)), &sealed);
+            prop_assert_eq!(&seal("before", seq, &row(at, &entry)), &sealed);
+        }
+    }
+
+    #[test]
+    fn a_seal_without_its_entry_is_told() {
+        let mut walk = Walk::new(None);
+        let gone = Break::Missing { seq: 1, entry: "aud_1".to_owned() };
+        assert_eq!(walk.next(1, "aud_1", "hash", None), Err(gone));
+    }
+}

@@ -31,6 +31,8 @@ pub(super) fn render(visit: &Arc<Visit>, mut response: Response) -> Response {
         *dressed.status_mut() = if is_program { program_status(&error, status) } else { status };
     }
     keep(response.headers(), dressed.headers_mut());
+    // What layers further in have left on the answer stays with it.
+    *dressed.extensions_mut() = std::mem::take(response.extensions_mut());
     dressed.extensions_mut().insert(Told(error));
     dressed
 }
@@ -41,6 +43,7 @@ pub(crate) fn for_program(mut response: Response) -> Response {
     let mut dressed = json(&error);
     *dressed.status_mut() = program_status(&error, response.status());
     keep(response.headers(), dressed.headers_mut());
+    *dressed.extensions_mut() = std::mem::take(response.extensions_mut());
     dressed.extensions_mut().insert(Told(error));
     dressed
 }

@@ -123,6 +123,7 @@ both_databases! {
     }
 
     async fn every_altered_column_is_found_and_the_first_broken_entry_named(portal: Portal) {
+        portal.tenant("Norte").await;
         record(&portal, 5).await;
         seal(&portal.db).await;
         let (third,): (String,) = portal.db.read().await.unwrap()
@@ -131,14 +132,17 @@ both_databases! {
         for (column, value) in [
             ("cause", "null"), ("cause", "'other'"), ("at", "at + 1"), ("actor_kind", "'job'"), ("actor_id", "null"),
             ("action", "'session.ended'"), ("object_id", "'x'"), ("before", "'{}'"), ("before", "null"), ("after", "''"),
-            ("after", "after || ' '"), ("address", "'192.0.2.2'"),
+            ("after", "after || ' '"), ("address", "'192.0.2.2'"), ("tenant_id", "(select id from tenants limit 1)"),
         ] {
             let (old,): (Option<String>,) = portal.db.read().await.unwrap()
                 .query_built(format!("select cast({column} as text) from audit_entries where id = '{third}'")).one().await.unwrap();
             force(&portal, &format!("update audit_entries set {column} = {value} where id = '{third}'")).await;
             assert_eq!(check(&portal.db, None).await.unwrap().broken, altered, "{column} = {value}");
-            let old = old.unwrap();
-            let back = if column == "at" { old } else { format!("'{old}'") };
+            let back = match old {
+                Some(old) if column == "at" => old,
+                Some(old) => format!("'{old}'"),
+                None => "null".to_owned(),
+            };
             force(&portal, &format!("update audit_entries set {column} = {back} where id = '{third}'")).await;
             assert_eq!(check(&portal.db, None).await.unwrap().broken, None, "{column} put back");
         }
@@ -150,6 +154,22 @@ both_databases! {
             assert_eq!(check(&portal.db, None).await.unwrap().broken, altered, "byte {byte} of the seal");
             force(&portal, &format!("update audit_seals set hash = '{old}' where seq = 3")).await;
         }
+    }
+
+    async fn a_seal_that_is_given_to_another_entry_or_place_is_found(portal: Portal) {
+        record(&portal, 5).await;
+        seal(&portal.db).await;
+        let (third,): (String,) = portal.db.read().await.unwrap()
+            .query_built("select entry_id from audit_seals where seq = 3".to_owned()).one().await.unwrap();
+        record_more(&portal).await;
+        let (stray,): (String,) = portal.db.read().await.unwrap()
+            .query_built("select entry_id from audit_unsealed".to_owned()).one().await.unwrap();
+        force(&portal, &format!("update audit_seals set entry_id = '{stray}' where seq = 3")).await;
+        assert_eq!(check(&portal.db, None).await.unwrap().broken, Some(Break::Altered { seq: 3, entry: stray }));
+        force(&portal, &format!("update audit_seals set entry_id = '{third}' where seq = 3")).await;
+        assert_eq!(check(&portal.db, None).await.unwrap().broken, None);
+        force(&portal, "update audit_seals set seq = 9 where seq = 3").await;
+        assert_eq!(check(&portal.db, None).await.unwrap().broken, Some(Break::Gap { seq: 3 }));
     }
 
     async fn what_is_removed_or_put_in_is_found(portal: Portal) {
