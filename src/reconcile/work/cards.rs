@@ -63,7 +63,9 @@ async fn again(means: &Means, place: &str, before: &Search) -> Result<Vec<String
 async fn go_on(means: &Means, place: &str, now: &mut Search, most: i64) -> Result<i64, Error> {
     let mut left = most;
     while left > 0 {
-        let page = rows::texts(&mut means.db.read().await?, place, &now.after, left.min(STEP) + 1).await?;
+        // A page begins with the last text of the one before, which tells whether there is anything after it.
+        let limit = left.min(STEP) + i64::from(!now.after.is_empty());
+        let page = rows::texts(&mut means.db.read().await?, place, &now.after, limit).await?;
         let fresh: Vec<_> = page.into_iter().filter(|(id, _)| *id != now.after).collect();
         let Some((last, _)) = fresh.last() else {
             let read = now.seen;

@@ -181,7 +181,7 @@ both_databases! {
         let gone = world.subscriber("Sur", "professional").await;
         assert_eq!(world.portal.count("select count(*) from notices").await, 2);
         world.portal.run(&format!("insert into dunning_cases (invoice_id, tenant_id, customer_id, subscription_id, currency, amount, state,\
-            opened_at, next_at) select id, tenant_id, customer_id, subscription_id, currency, 100, 'open', created_at, created_at + 864000\
+            opened_at, next_at) select id, tenant_id, customer_id, subscription_id, currency, 100, 'open', created_at, created_at + 864000 \
             from invoices where customer_id = '{}'", gone.customer)).await;
         world.vanish(&gone.subscription).await;
         let found = world.only("orphan_row subscription").await;

@@ -126,7 +126,7 @@ async fn bring_about(world: &World, kind: Kind, one: &Subscriber) -> (&'static s
             ("catalogue_missing product", Remedy::Run)
         }
         Kind::CatalogueDiffers => {
-            let product = world.text("select id from products where plan = 'starter'").await;
+            let product = world.text("select id from products where name = 'New'").await;
             world.drift(&product, "/name", json!("Beginner")).await;
             ("catalogue_differs product", Remedy::Run)
         }
