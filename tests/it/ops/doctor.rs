@@ -329,7 +329,7 @@ async fn the_command_looks_at_everything_whatever_fails() {
 
 #[test]
 fn who_may_use_the_api_is_said_either_way() {
-    let says = [true, false].map(|are_taken| house::tokens(are_taken));
+    let says = [true, false].map(house::tokens);
     assert!(says.iter().all(|check| check.verdict == Good));
     assert!(says[0].says.contains("tokens") && says[1].says.contains("API keys alone"), "{says:?}");
 }
