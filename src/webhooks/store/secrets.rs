@@ -114,10 +114,13 @@ pub async fn secrets(tx: &mut Tx, livemode: bool, wall: i64) -> Result<Vec<Seale
 /// See [`keep_secret`].
 pub async fn forget_secrets(tx: &mut Tx, wall: i64) -> Result<Vec<String>> {
     let gone: Vec<(String,)> = tx
-        .query(sql!("delete from webhook_secrets where retires_at <= $1 returning endpoint_id"))
+        .query(sql!("select endpoint_id from webhook_secrets where retires_at <= $1 order by endpoint_id"))
         .bind(wall)
         .all()
         .await?;
+    if !gone.is_empty() {
+        tx.query(sql!("delete from webhook_secrets where retires_at <= $1")).bind(wall).run().await?;
+    }
     Ok(gone.into_iter().map(|(id,)| id).collect())
 }
 
