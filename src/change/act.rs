@@ -88,11 +88,7 @@ async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome>
         }
     };
     let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
-    let buys = |(price, quantity): &(String, i64)| {
-        let mut items = live.items.data.iter();
-        items.any(|item| item.price.id.as_str() == price && item.quantity.unwrap_or(1) == *quantity)
-    };
-    if buys(&quote.to) {
+    if buys(&live, &quote.to) {
         // Another click on the same was quicker.
         return Ok(Outcome::Changed);
     }
@@ -106,11 +102,13 @@ async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome>
         };
     }
     let in_trial = live.status == SubscriptionStatus::Trialing;
-    if !buys(&quote.from)
-        || quote.in_trial != in_trial
-        || due_now(app, quote, &change, budget).await? != quote.due_today
-    {
+    if !buys(&live, &quote.from) || quote.in_trial != in_trial {
         return Err(changed_meanwhile());
+    }
+    if due_now(app, quote, &change, budget).await? != quote.due_today {
+        // Another click on the same may have been quicker by a moment.
+        let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;
+        return if buys(&live, &quote.to) { Ok(Outcome::Changed) } else { Err(changed_meanwhile()) };
     }
     if let Some(schedule) = &quote.schedule {
         release(app, schedule, &key(quote, "release")?, budget).await?;
@@ -125,6 +123,12 @@ async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome>
         }
         Err(error) => Err(as_of_another_period(error)),
     }
+}
+
+/// Whether a subscription has this price and quantity.
+fn buys(live: &Snapshot, (price, quantity): &(String, i64)) -> bool {
+    let mut items = live.items.data.iter();
+    items.any(|item| item.price.id.as_str() == price && item.quantity.unwrap_or(1) == *quantity)
 }
 
 /// Whether a change that waits for its payment brings this price and quantity.

@@ -11,7 +11,7 @@ const APPEND_ONLY: [&str; 3] = ["audit_entries", "audit_seals", "mrr_changes"];
 /// does, which comes too late to be asked.
 const KEYS: [(&str, &str, &str); 5] = [
     ("audit_entries", "id = new.id", "abort, 'audit_entries is only ever added to'"),
-    ("audit_entries", "cause = new.cause", "ignore"),
+    ("audit_entries", "cause = new.cause and id <> new.id", "ignore"),
     ("audit_seals", "seq = new.seq", "abort, 'audit_seals is only ever added to'"),
     ("audit_seals", "entry_id = new.entry_id", "abort, 'audit_seals is only ever added to'"),
     (

@@ -296,12 +296,15 @@ both_databases! {
 #[test]
 fn whether_a_change_has_to_be_told_of_is_said_for_every_table() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let files =
+        std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let files: Vec<String> = files.collect();
+    let is_gone = |name: &str| files.iter().any(|text| text.contains(&format!("drop table {name};")));
     let mut without = Vec::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    for text in &files {
         for rest in text.split("create table ").skip(1) {
             let name = rest.split([' ', '(']).find(|word| !["if", "not", "exists"].contains(word)).unwrap();
-            without.extend(coverage::told(name).is_none().then(|| name.to_owned()));
+            without.extend((coverage::told(name).is_none() && !is_gone(name)).then(|| name.to_owned()));
         }
     }
     assert!(without.is_empty(), "audit/coverage.rs does not say: {without:?}");

@@ -184,7 +184,7 @@ both_databases! {
         let offer = billing_portal::catalog::store::offer(&mut world.portal.db.read().await.unwrap()).await.unwrap();
         let metered = offer.metered[0].prices.iter().find(|price| price.interval.as_str() == "month").unwrap();
         let id = world.text("select id from subscriptions").await;
-        world.post("/subscription_items", json!({ "subscription": id, "price": metered.id })).await;
+        world.post(&format!("/subscriptions/{id}"), json!({ "items": [{ "price": metered.id }] })).await;
         world.settle().await;
         let left_out = host.post("/portal", &json!({ "flow": "subscription_update" })).await.expect(409);
         assert_eq!(left_out.code(), "task_not_offered", "changes of plan are made on our own pages then");

@@ -372,16 +372,15 @@ both_databases! {
 
     async fn the_months_of_a_year_are_priced_as_they_are_billed_together(metered: Metered) {
         let portal = &metered.portal;
-        let now = portal.clock.now().as_second();
-        let start = now - 65 * DAY;
+        let start = portal.clock.now().as_second();
         portal
             .run(&format!("update subscriptions set started_at = {start}, current_period_start = {start}, current_period_end = {}", start + 365 * DAY))
             .await;
         let mut costs = 0;
         let mut sum = 0;
         // Three months, each with use; what they cost one by one is what their sum costs.
-        for (days, quantity) in [(40, 900), (20, 30_000), (0, 45_000)] {
-            let then = from_seconds(now - days * DAY);
+        for (days, quantity) in [(25, 900), (45, 30_000), (65, 45_000)] {
+            let then = from_seconds(start + days * DAY);
             portal.clock.travel_to(then);
             metered.use_tokens(quantity, format!("{days}")).await;
             let (used, cost, _) = metered.tokens().await;
