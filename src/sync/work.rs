@@ -162,7 +162,8 @@ async fn details(
 ) -> Result<Details, stripe::Error> {
     let own = live
         .and_then(|subscription| subscription.default_payment_method.as_ref())
-        .and_then(Expandable::object);
+        .and_then(Expandable::object)
+        .filter(|method| method.customer.is_some());
     let next = match live {
         Some(subscription) if !customer.deleted => {
             invoices::next(stripe, &customer.id, &subscription.id, budget).await?

@@ -114,6 +114,8 @@ pub struct PaymentMethod {
     /// Its kind: `card`, `sepa_debit`, `link`, …
     #[serde(rename = "type")]
     pub kind: String,
+    /// Whose it is; null once it was taken off the customer: then nothing can be charged to it any more.
+    pub customer: Option<CustomerId>,
     /// Where it is a card.
     pub card: Option<Card>,
     /// Where it is a SEPA debit.
