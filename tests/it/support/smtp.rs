@@ -22,8 +22,6 @@ pub(crate) enum Mood {
     Deaf,
     /// Takes nothing from this sender.
     Locked,
-    /// Knows no password.
-    Wary,
     /// Takes the recipient, and then no mail.
     Full,
     /// Reads the mail and refuses it.
