@@ -84,7 +84,7 @@ mod tests {
         let refusals = Refusals::default();
         let at = |second| Timestamp::from_second(second).expect("a time");
         assert!(refusals.is_new("api.refused", "192.0.2.1", "/api/x", at(0)));
-        assert!(!refusals.clone().is_new("api.refused", "192.0.2.1", "/api/x", at(59)));
+        assert!(!refusals.is_new("api.refused", "192.0.2.1", "/api/x", at(59)));
         assert!(refusals.is_new("api.refused", "192.0.2.1", "/api/y", at(59)), "another door");
         assert!(refusals.is_new("api.refused", "192.0.2.2", "/api/x", at(59)), "another one");
         assert!(refusals.is_new("access.refused", "192.0.2.1", "/api/x", at(59)), "another kind");

@@ -69,9 +69,11 @@ const CALLS: &[(&str, &str, Door)] = &[
     ("PUT", "/subscription/update", Asks),
 ];
 
+type Trouble = (&'static str, Option<i64>, Level, &'static str, &'static str, &'static str);
+
 /// Stripe's status and the days since the payment failed; then the level, the reason in the API's word and the page's, and the
 /// way out.
-const LEVELS: &[(&str, Option<i64>, Level, &str, &str, &str)] = &[
+const LEVELS: &[Trouble] = &[
     ("active", None, Level::Full, "active", "", ""),
     ("past_due", Some(6), Level::Full, "past_due", "", ""),
     (

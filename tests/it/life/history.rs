@@ -428,12 +428,12 @@ async fn live(world: &World, app: &App, router: &Router, number: u32, acts: &[Ac
     let statuses = format!("select status from subscriptions where tenant_id = '{}'", company.tenant.id);
     let mut seen = Vec::new();
     for act in acts {
-        company.act(act).await;
+        Box::pin(company.act(act)).await;
         company.look_around(act).await;
         seen.extend(world.texts(&statuses).await);
     }
-    company.act(&Act::PayAll).await;
-    company.act(&Act::Cancel { now: true }).await;
+    Box::pin(company.act(&Act::PayAll)).await;
+    Box::pin(company.act(&Act::Cancel { now: true })).await;
     world.stripe.verdict().assert_clean();
     world.stripe.forget();
     seen
@@ -465,7 +465,7 @@ async fn lives(db: Db, cases: u32) {
     let next = || numbers.fetch_add(1, Ordering::Relaxed);
     let mut seen = BTreeSet::new();
     for acts in charted() {
-        seen.extend(live(&world, &app, &router, next(), &acts).await);
+        seen.extend(Box::pin(live(&world, &app, &router, next(), &acts)).await);
     }
     let all = [
         "active",
