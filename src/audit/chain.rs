@@ -77,7 +77,9 @@ impl std::fmt::Display for Break {
             Self::Gap { seq } => write!(f, "number {seq} of the chain is missing"),
             Self::Missing { seq, entry } => write!(f, "entry {entry}, number {seq} of the chain, is gone"),
             Self::Unsealed { entry } => write!(f, "entry {entry} was never sealed and does not wait for it"),
-            Self::Replaced => f.write_str("the seal that was given is not in the chain"),
+            Self::Replaced => {
+                f.write_str("the seal that was noted earlier is not in the chain: its end was cut off")
+            }
         }
     }
 }

@@ -26,7 +26,8 @@ pub enum Audit {
 /// What `audit verify` may be told.
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// A seal that an earlier run printed: it must still be in the chain. Without it nobody can tell whether the end was cut off
+    /// A seal that an earlier run printed, or that the log of a nightly report names: it must still be in the chain. By default the
+    /// one that the database noted with its last report
     #[arg(long)]
     seal: Option<String>,
 }
@@ -87,13 +88,17 @@ impl Audit {
     }
 }
 
-/// Walks the whole chain.
+/// Walks the whole chain, which must still hold the seal that was `noted`, or else the last that the database noted itself.
 ///
 /// # Errors
 /// The database did not answer.
 pub async fn check(db: &Db, noted: Option<String>) -> crate::db::Result<Verdict> {
-    let mut walk = Walk::new(noted);
     let mut tx = db.read().await?;
+    let noted = match noted {
+        Some(noted) => Some(noted),
+        None => store::last_mark(&mut tx).await?,
+    };
+    let mut walk = Walk::new(noted);
     let mut broken = loop {
         match store::walk(&mut tx, &mut walk, STEP).await? {
             Ok(0) => break walk.end().err(),

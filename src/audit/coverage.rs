@@ -57,6 +57,7 @@ pub const TABLES: &[(&str, Told)] = &[
     ("audit_entries", Not("is the audit")),
     ("audit_seals", Not("is the audit")),
     ("audit_unsealed", Not("is the audit")),
+    ("audit_marks", Not("is the audit")),
     ("redacted_lines", Not("counts lines of the log")),
     ("card_searches", Not("how far a search has come; what it finds is in its report")),
     ("usage_totals", Not("every report is a record itself, kept under its key")),

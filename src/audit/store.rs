@@ -219,6 +219,33 @@ pub async fn unsealed(tx: &mut Tx) -> Result<(Option<String>, i64)> {
     Ok((stray.map(|(id,)| id), waiting))
 }
 
+/// Notes how far the chain has come, at `wall`, in unix seconds of the world's time: its last seal, which is also given. A chain
+/// that has not moved since is noted already.
+///
+/// # Errors
+/// See [`record`].
+pub async fn mark(tx: &mut Tx, wall: i64) -> Result<Option<String>> {
+    let last: Option<(String,)> =
+        tx.query(sql!("select hash from audit_seals order by seq desc limit 1")).optional().await?;
+    let Some((hash,)) = last else { return Ok(None) };
+    tx.query(sql!("insert into audit_marks (hash, made_at) values ($1, $2) on conflict (hash) do nothing"))
+        .bind(&hash)
+        .bind(wall)
+        .run()
+        .await?;
+    Ok(Some(hash))
+}
+
+/// The seal that was noted last.
+///
+/// # Errors
+/// See [`record`].
+pub async fn last_mark(tx: &mut Tx) -> Result<Option<String>> {
+    let last: Option<(String,)> =
+        tx.query(sql!("select hash from audit_marks order by made_at desc, hash limit 1")).optional().await?;
+    Ok(last.map(|(hash,)| hash))
+}
+
 /// Entries with the names of their people, the newest first, those after `filter.after`.
 ///
 /// # Errors

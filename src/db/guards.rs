@@ -4,7 +4,7 @@
 //! They are put in place after each migration; putting them twice changes nothing.
 
 /// Tables that are only ever added to.
-const APPEND_ONLY: [&str; 3] = ["audit_entries", "audit_seals", "mrr_changes"];
+const APPEND_ONLY: [&str; 4] = ["audit_entries", "audit_seals", "audit_marks", "mrr_changes"];
 
 /// What tells two of their rows apart. On SQLite, `insert or replace` takes the old row away without a word to the triggers of
 /// `delete`: that a row of that key is there already stops it. A second entry of one cause is left out, as `on conflict do nothing`

@@ -122,6 +122,29 @@ both_databases! {
         assert_eq!(check(&portal.db, Some("other".into())).await.unwrap().broken, Some(Break::Replaced));
     }
 
+    async fn an_end_that_is_cut_off_is_missed_by_the_seal_that_was_noted_with_a_report(portal: Portal) {
+        record(&portal, 5).await;
+        seal(&portal.db).await;
+        let mut tx = portal.db.write().await.unwrap();
+        let noted = store::mark(&mut tx, 1).await.unwrap();
+        assert_eq!(store::mark(&mut tx, 2).await.unwrap(), noted, "noted once");
+        tx.commit().await.unwrap();
+        record_more(&portal).await;
+        seal(&portal.db).await;
+        assert_eq!(check(&portal.db, None).await.unwrap().broken, None, "what came later does no harm");
+        assert!(refused(&portal, "delete from audit_marks").await);
+        let mut tx = portal.db.read().await.unwrap();
+        let last: Vec<(String,)> =
+            tx.query_built("select entry_id from audit_seals where seq > 4".to_owned()).all().await.unwrap();
+        drop(tx);
+        force(&portal, "delete from audit_seals where seq > 4").await;
+        for (id,) in last {
+            force(&portal, &format!("delete from audit_entries where id = '{id}'")).await;
+        }
+        let cut = check(&portal.db, None).await.unwrap();
+        assert_eq!((cut.entries, cut.broken), (4, Some(Break::Replaced)), "each link is in order, and yet");
+    }
+
     async fn every_altered_column_is_found_and_the_first_broken_entry_named(portal: Portal) {
         portal.tenant("Norte").await;
         record(&portal, 5).await;

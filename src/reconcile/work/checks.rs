@@ -48,6 +48,7 @@ pub async fn make(means: &Means, run: Option<&str>, support: Option<&str>) -> Re
     if let Some(run) = &report.run {
         settle_findings(&mut tx, means, run, support).await?;
     }
+    let seal = audit::store::mark(&mut tx, wall).await?;
     tx.commit().await?;
     let failed: Vec<&str> = report
         .checks
@@ -55,7 +56,7 @@ pub async fn make(means: &Means, run: Option<&str>, support: Option<&str>) -> Re
         .filter(|one| one.verdict == Verdict::Fail)
         .map(|one| one.check.as_str())
         .collect();
-    tracing::info!(report = report.id, ?failed, "validation report made");
+    tracing::info!(report = report.id, ?failed, audit_seal = seal, "validation report made");
     Ok(report)
 }
 
