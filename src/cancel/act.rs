@@ -142,7 +142,7 @@ async fn ask(app: &App, live: &Subscription, deed: &Deed, name: &str, budget: Bu
             subscriptions::cancel_at_period_end(&app.stripe, id, reason, &key, budget).await?;
         }
         Deed::CancelNow(reason) => {
-            match subscriptions::cancel_now(&app.stripe, id, reason, false, budget).await {
+            match subscriptions::cancel_now(&app.stripe, id, reason, true, budget).await {
                 Ok(_) | Err(stripe::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }

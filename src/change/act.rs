@@ -79,12 +79,18 @@ pub async fn confirm(
 
 async fn change_now(app: &App, quote: &Quote, budget: Budget) -> Result<Outcome> {
     let change = if quote.in_trial {
-        SubscriptionChange { items: quote.items.clone(), proration: Proration::None, proration_date: None }
+        SubscriptionChange {
+            items: quote.items.clone(),
+            proration: Proration::None,
+            proration_date: None,
+            starts_period: false,
+        }
     } else {
         SubscriptionChange {
             items: quote.items.clone(),
             proration: Proration::AlwaysInvoice,
             proration_date: Some(quote.proration_date),
+            starts_period: quote.starts_period,
         }
     };
     let live = subscriptions::get_one(&app.stripe, &quote.subscription, budget).await?.value;

@@ -40,6 +40,8 @@ pub struct Quote {
     pub proration_date: i64,
     /// Whether it is made in a trial, of which nothing is settled.
     pub in_trial: bool,
+    /// Whether a period begins with it: between a month and a year.
+    pub starts_period: bool,
     /// What is charged now, minor units.
     pub due_today: i64,
     /// What it is in.

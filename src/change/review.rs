@@ -83,6 +83,7 @@ struct Wanted<'a> {
     id: &'a SubscriptionId,
     live: Snapshot,
     items: Vec<ItemChange>,
+    starts_period: bool,
     budget: Budget,
 }
 
@@ -112,7 +113,8 @@ pub async fn review(
     // our clock and Stripe's differ by a moment.
     let now = app.clock.now().as_second();
     let date = now.min(end.unwrap_or(now)).max(start.unwrap_or(now));
-    let wanted = Wanted { app, customer: &customer.id, id: &row.id, live, items, budget };
+    let starts_period = !in_trial && from.price.interval != to.price.interval;
+    let wanted = Wanted { app, customer: &customer.id, id: &row.id, live, items, starts_period, budget };
     let today = match timing {
         Timing::Now if !in_trial => wanted.today(date).await?,
         _ => None,
@@ -130,6 +132,7 @@ pub async fn review(
         timing,
         proration_date: date,
         in_trial,
+        starts_period,
         due_today: today.as_ref().map_or(0, |invoice| invoice.amount_due),
         currency: row.currency,
         expires_at: now + HOLDS_FOR,
@@ -145,7 +148,8 @@ pub async fn review(
 
 impl Wanted<'_> {
     fn change(&self, proration: Proration, proration_date: Option<i64>) -> SubscriptionChange {
-        SubscriptionChange { items: self.items.clone(), proration, proration_date }
+        let starts_period = self.starts_period;
+        SubscriptionChange { items: self.items.clone(), proration, proration_date, starts_period }
     }
 
     /// The invoice that the change causes at once, if it causes one.

@@ -2,7 +2,9 @@
 
 use stripe_billing::invoice::{
     CreatePreviewInvoice, CreatePreviewInvoiceAutomaticTax, CreatePreviewInvoiceDiscounts,
-    CreatePreviewInvoiceSubscriptionDetails, CreatePreviewInvoiceSubscriptionDetailsItems,
+    CreatePreviewInvoiceSubscriptionDetails, CreatePreviewInvoiceSubscriptionDetailsBillingCycleAnchor,
+    CreatePreviewInvoiceSubscriptionDetailsBillingCycleAnchorType,
+    CreatePreviewInvoiceSubscriptionDetailsItems,
     CreatePreviewInvoiceSubscriptionDetailsProrationBehavior as PreviewProration, ListInvoice,
     RetrieveInvoice,
 };
@@ -187,6 +189,11 @@ fn change_request(
         Proration::CreateProrations => PreviewProration::CreateProrations,
         Proration::None => PreviewProration::None,
     });
+    if change.starts_period {
+        let now = CreatePreviewInvoiceSubscriptionDetailsBillingCycleAnchorType::Now;
+        details.billing_cycle_anchor =
+            Some(CreatePreviewInvoiceSubscriptionDetailsBillingCycleAnchor::new(now));
+    }
     let request = CreatePreviewInvoice::new()
         .customer(customer.as_str())
         .subscription(subscription.as_str())

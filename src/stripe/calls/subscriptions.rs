@@ -8,6 +8,7 @@ use stripe_billing::subscription::{
     CancelSubscription, CancelSubscriptionCancellationDetails, ListSubscription, ListSubscriptionStatus,
     ResumeSubscription, ResumeSubscriptionBillingCycleAnchor, ResumeSubscriptionBillingCycleAnchorType,
     ResumeSubscriptionPaymentBehavior, RetrieveSubscription, UpdateSubscription,
+    UpdateSubscriptionBillingCycleAnchor, UpdateSubscriptionBillingCycleAnchorType,
     UpdateSubscriptionCancellationDetails, UpdateSubscriptionItems, UpdateSubscriptionPauseCollection,
     UpdateSubscriptionPauseCollectionBehavior, UpdateSubscriptionPaymentBehavior,
     UpdateSubscriptionProrationBehavior,
@@ -157,6 +158,9 @@ pub struct SubscriptionChange {
     pub proration: Proration,
     /// As of when, in unix seconds: that of the preview, so that what is charged is what was shown.
     pub proration_date: Option<i64>,
+    /// Whether a period begins with the change. Between a month and a year one always does: subscriptions of Stripe's classic
+    /// billing mode do so by themselves, those of the flexible mode when told.
+    pub starts_period: bool,
 }
 
 /// Changes what is bought. The change waits as a pending update where its payment does not succeed at once, so that the old
@@ -183,6 +187,10 @@ pub async fn change(
         .expand(expanded(""));
     if let Some(date) = change.proration_date {
         request = request.proration_date(date);
+    }
+    if change.starts_period {
+        let now = UpdateSubscriptionBillingCycleAnchorType::Now;
+        request = request.billing_cycle_anchor(UpdateSubscriptionBillingCycleAnchor::new(now));
     }
     post(stripe, request, key, budget).await
 }
@@ -235,13 +243,13 @@ pub async fn cancel_now(
     stripe: &Stripe,
     id: &SubscriptionId,
     reason: &Reason,
-    prorate: bool,
+    bills: bool,
     budget: Budget,
 ) -> Result<Fetched<Subscription>> {
-    end_now(stripe, id, reason, prorate, None, budget).await
+    end_now(stripe, id, reason, bills, None, budget).await
 }
 
-/// Ends a subscription at once, under a key. Stripe takes any repeated DELETE for one deed by itself; the key is for its logs,
+/// Ends a subscription at once, under a key. With `bills`, what was used and not billed yet is billed by a last invoice. Stripe takes any repeated DELETE for one deed by itself; the key is for its logs,
 /// where it ties the call to what asked for it.
 ///
 /// # Errors
@@ -250,7 +258,7 @@ pub async fn end_now(
     stripe: &Stripe,
     id: &SubscriptionId,
     reason: &Reason,
-    prorate: bool,
+    bills: bool,
     key: Option<&Key>,
     budget: Budget,
 ) -> Result<Fetched<Subscription>> {
@@ -259,8 +267,8 @@ pub async fn end_now(
     details.feedback = reason.feedback.as_deref().and_then(|word| word.parse().ok());
     let request = CancelSubscription::new(id.as_str())
         .cancellation_details(details)
-        .invoice_now(prorate)
-        .prorate(prorate)
+        .invoice_now(bills)
+        .prorate(false)
         .expand(expanded(""));
     stripe.call(request.build(), key, budget).await
 }

@@ -156,6 +156,7 @@ async fn a_change_and_its_preview_ask_for_the_same_items_and_date() {
         items: vec![item],
         proration: Proration::AlwaysInvoice,
         proration_date: Some(1_700_000_000),
+        starts_period: true,
     };
     let (customer, subscription) = ("cus_1".parse().unwrap(), "sub_1".parse().unwrap());
     invoices::preview_change(&stripe, &customer, &subscription, &change, Budget::page()).await.unwrap();
@@ -169,6 +170,9 @@ async fn a_change_and_its_preview_ask_for_the_same_items_and_date() {
         "subscription_details[proration_behavior]=always_invoice",
     ];
     asks(&asked[0], "POST /v1/invoices/create_preview", &details);
+    let anchor = "subscription_details[billing_cycle_anchor][type]=now";
+    asks(&asked[0], "POST /v1/invoices/create_preview", &[anchor]);
+    asks(&asked[1], "POST /v1/subscriptions/sub_1", &["billing_cycle_anchor[type]=now"]);
     let plain: Vec<_> = details.iter().map(|d| d.replace("subscription_details[items]", "items")).collect();
     let plain: Vec<_> =
         plain.iter().map(|d| d.replace("subscription_details[", "").replacen("]=", "=", 1)).collect();
