@@ -30,12 +30,13 @@ const ROUNDS: usize = 3;
 /// Stripe or the database did not do its part. Asking again is safe: the key of the request is the tenant's.
 pub async fn customer(app: &App, tenant: &Tenant, language: Language, budget: Budget) -> Result<CustomerId> {
     let mut tx = app.db.read().await?;
+    // Counted before it is looked for: a customer that another request makes between the two is found, and not made twice.
+    let number = store::customers_so_far(&mut tx, tenant.id.as_str()).await? + 1;
     let buyer = store::buyer(&mut tx, tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
+    drop(tx);
     if let Some(known) = buyer.customer {
         return Ok(known);
     }
-    let number = store::customers_so_far(&mut tx, tenant.id.as_str()).await? + 1;
-    drop(tx);
     let new = customers::NewCustomer {
         tenant_id: tenant.id.to_string(),
         name: tenant.name.clone(),
