@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State as Shared};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use http_body_util::channel::Channel;
 use serde::Deserialize;
 
@@ -76,14 +76,20 @@ async fn runs(
     Shared(app): Shared<App>,
     _: Staff,
     Query(asked): Query<Asked>,
-) -> Result<Html<RunsPage>> {
+) -> Result<Response> {
     let mut runs = store::runs(&mut app.db.read().await?, cursor(&asked.after), 26).await?;
     let has_more = runs.len() > RUNS;
     runs.truncate(RUNS);
     let older =
         runs.last().filter(|_| has_more).map(|last| format!("{}-{}", last.run.started_at, last.run.id));
     let is_running = runs.iter().any(|listed| listed.run.state == RunState::Running);
-    Ok(Html(RunsPage { page, runs, is_running, older }))
+    let again = look_again(is_running, 10);
+    Ok((again, Html(RunsPage { page, runs, is_running, older })).into_response())
+}
+
+/// Has the browser look again after so many seconds, without script, as long as a run goes on.
+fn look_again(is_running: bool, seconds: u8) -> Option<[(HeaderName, String); 1]> {
+    is_running.then(|| [(HeaderName::from_static("refresh"), seconds.to_string())])
 }
 
 #[derive(Deserialize)]
@@ -216,7 +222,7 @@ async fn one(
     _: Staff,
     Path(id): Path<String>,
     Query(narrow): Query<Narrow>,
-) -> Result<Html<RunPage>> {
+) -> Result<Response> {
     let filter = narrow.filter();
     let mut tx = app.db.read().await?;
     let run = store::run(&mut tx, &id).await?.ok_or(Error::NotFound)?;
@@ -227,7 +233,8 @@ async fn one(
     findings.truncate(FINDINGS);
     let older = findings.last().filter(|_| has_more).map(|last| narrow.query(last));
     let now = app.clock.wall().as_second();
-    Ok(Html(RunPage { page, run, counts, findings, filter, older, now }))
+    let again = look_again(run.state == RunState::Running, 3);
+    Ok((again, Html(RunPage { page, run, counts, findings, filter, older, now })).into_response())
 }
 
 async fn json(Shared(app): Shared<App>, _: Staff, Path(id): Path<String>) -> Result<Response> {
