@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, FieldError, Result};
 
-/// An object that was sent, and what is wrong with it so far. Each method takes one field; [`finish`](Fields::finish) refuses
+/// An object that was sent, and what is wrong with it so far. Each method takes one field; `finish` refuses
 /// those that nobody asked for. A field that is `null` counts as absent.
 #[derive(Debug)]
 pub struct Fields {

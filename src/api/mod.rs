@@ -11,12 +11,12 @@
 //! 2. The same permission stands in the handler's signature, by an extractor of [`caller`]: [`TenantReader`],
 //!    [`TenantManager`], [`For<P>`](For), [`KeyFor<P>`](KeyFor), [`MaybeCaller`]. Bodies come by [`Json`], queries by
 //!    [`Query`]; nothing else reads a request. `caller.entry(…)` begins its audit entry.
-//! 3. `.routes(routes!(handler))` in the feature's `router()`; the feature's line in [`router`] if it is its first.
-//! 4. A row for it in the table of `tests/it/api/matrix.rs`, which fails without.
+//! 3. `.routes(routes!(handler))` in the feature's `router()`; the feature's line in `router.rs` if it is its first.
+//! 4. A row for it in the table of `tests/it/matrix.rs`, which fails without.
 //!
 //! Errors are [`Error`](crate::error::Error)s; one with a code of its own is a [`Refusal`](crate::error::Refusal). Answers for
 //! 4xx and 5xx, `Idempotency-Key`, `X-Tenant-Id` and the limits on calls are documented and done for every endpoint by
-//! [`router`]. A route cannot be added without its documentation: the router takes no other.
+//! `router.rs`. A route cannot be added without its documentation: the router takes no other.
 
 mod body;
 pub mod caller;

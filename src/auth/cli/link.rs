@@ -34,7 +34,7 @@ pub struct Create {
     /// Make them a member, and a user if need be, as: owner, admin, supervisor, operator. Members keep the role they have
     #[arg(long)]
     role: Option<Role>,
-    /// The name of a user who is made for it [default: what stands before the @]
+    /// The name of a user who is made for it (default: what stands before the @)
     #[arg(long, requires = "role")]
     name: Option<String>,
     /// The page to go to: a path of the portal, such as /invoices

@@ -17,7 +17,7 @@ both_databases! {
         browser.get("/staff/reconciliation").await.expect(StatusCode::OK).shows(&["Nothing was compared yet"]);
         let answer = browser.post("/staff/reconciliation", &[("mode", "look")]).await;
         let shown = browser.follow(&answer).await.expect(StatusCode::OK);
-        shown.shows(&["The comparison has begun.", "Under way"]);
+        let shown = shown.shows(&["The comparison has begun.", "Under way"]);
         assert_eq!(shown.header("refresh"), "3", "it looks again by itself");
         let path = answer.location().to_owned();
         let again = browser.post("/staff/reconciliation", &[("mode", "repair")]).await;
