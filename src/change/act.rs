@@ -152,9 +152,9 @@ async fn due_now(app: &App, quote: &Quote, change: &SubscriptionChange, budget: 
     }
     let preview = invoices::preview_change(&app.stripe, &quote.customer, &quote.subscription, change, budget)
         .await
-        .map_err(as_of_another_period)?
-        .value;
-    Ok(if is_for_now(&preview, quote.proration_date) { preview.amount_due } else { 0 })
+        .map_err(as_of_another_period)?;
+    let due = preview.filter(|preview| is_for_now(preview, quote.proration_date));
+    Ok(due.map_or(0, |preview| preview.amount_due))
 }
 
 /// Plans the change for the end of the period: what there is until then, what is wanted afterwards. A period that was renewed

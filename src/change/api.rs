@@ -103,9 +103,10 @@ struct Preview {
     /// Charged when the change is made: charge − credit − discount + tax + balance + credit_kept.
     #[schema(example = 3500)]
     due_today: i64,
-    /// What the invoice after the change asks for as things stand: with taxes, discounts, use so far and the customer's balance.
+    /// What the invoice after the change asks for as things stand: with taxes, discounts, use so far and the customer's balance;
+    /// null where none follows, as at the end of a trial that is paused for want of a payment method.
     #[schema(example = 9900)]
-    next_invoice: i64,
+    next_invoice: Option<i64>,
     /// When that is.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_invoice_at: Option<Timestamp>,
@@ -224,8 +225,8 @@ fn shown(
         balance: figures.balance,
         credit_kept: figures.credit_kept,
         due_today: figures.due,
-        next_invoice: review.next.due,
-        next_invoice_at: review.next.at.map(from_seconds),
+        next_invoice: review.next.map(|next| next.due),
+        next_invoice_at: review.next.and_then(|next| next.at).map(from_seconds),
         recurring: review.recurring,
         effective_at: effective_at(review.quote.timing, now),
         is_scheduled: review.quote.timing != Timing::Now,

@@ -27,8 +27,8 @@ pub struct Review {
     pub currency: Currency,
     /// What is settled when it is confirmed; nothing of it for a change that waits.
     pub figures: Figures,
-    /// The invoice that follows.
-    pub next: NextInvoice,
+    /// The invoice that follows; none where none will, as at the end of a trial that goes to sleep without a card.
+    pub next: Option<NextInvoice>,
     /// What the plan costs in each period from then on, minor units, before discounts, taxes and what is billed after use.
     pub recurring: i64,
     /// What holds Stripe and us to it.
@@ -114,6 +114,10 @@ pub async fn review(
     let now = app.clock.now().as_second();
     let date = now.min(end.unwrap_or(now)).max(start.unwrap_or(now));
     let starts_period = !in_trial && from.price.interval != to.price.interval;
+    if starts_period && timing == Timing::Now {
+        // The change bills what Stripe knows of: also what was used a moment ago.
+        usage::work::flush(&app.db, &app.stripe, &app.clock, &tenant.id, budget).await?;
+    }
     let wanted = Wanted { app, customer: &customer.id, id: &row.id, live, items, starts_period, budget };
     let today = match timing {
         Timing::Now if !in_trial => wanted.today(date).await?,
@@ -157,14 +161,14 @@ impl Wanted<'_> {
         let change = self.change(Proration::AlwaysInvoice, Some(date));
         let asked =
             invoices::preview_change(&self.app.stripe, self.customer, self.id, &change, self.budget).await;
-        let invoice = asked.map_err(as_of_another_period)?.value;
-        Ok(Some(invoice).filter(|invoice| is_for_now(invoice, date)))
+        let invoice = asked.map_err(as_of_another_period)?;
+        Ok(invoice.filter(|invoice| is_for_now(invoice, date)))
     }
 
     /// The invoice after that, or after the change that waits for the end of the period, `end`.
-    async fn next(&self, today: Option<&Invoice>, end: Option<i64>) -> Result<NextInvoice> {
-        let invoice = self.renewal(today.is_some()).await?;
-        Ok(match today {
+    async fn next(&self, today: Option<&Invoice>, end: Option<i64>) -> Result<Option<NextInvoice>> {
+        let Some(invoice) = self.renewal(today.is_some()).await? else { return Ok(None) };
+        Ok(Some(match today {
             None => NextInvoice { at: end, due: invoice.amount_due },
             Some(today) => {
                 // Where the interval changes, a period begins today; otherwise the present one goes on.
@@ -173,11 +177,11 @@ impl Wanted<'_> {
                     paid_until.map(|line| line.period.end).filter(|until| *until > today.created);
                 NextInvoice { at: paid_until.max().or(end), due: due_after(today, &invoice) }
             }
-        })
+        }))
     }
 
     /// What a renewal after the change asks for. A coupon for one invoice is used up by the one of today.
-    async fn renewal(&self, after_another: bool) -> Result<Invoice> {
+    async fn renewal(&self, after_another: bool) -> Result<Option<Invoice>> {
         let all = self.live.discount_ids();
         let kept = if after_another { self.live.lasting_discount_ids() } else { all.clone() };
         let (stripe, budget) = (&self.app.stripe, self.budget);
@@ -186,15 +190,14 @@ impl Wanted<'_> {
             let prices = after(&self.live, &self.items);
             let tax = self.live.automatic_tax.enabled;
             let asked = invoices::preview_new(stripe, self.customer, &prices, &kept, tax, budget).await?;
-            return Ok(asked.value);
+            return Ok(Some(asked.value));
         }
         let change = self.change(Proration::None, None);
-        let asked = if kept.len() == all.len() {
+        Ok(if kept.len() == all.len() {
             invoices::preview_change(stripe, self.customer, self.id, &change, budget).await?
         } else {
             invoices::preview_change_with(stripe, self.customer, self.id, &change, &kept, budget).await?
-        };
-        Ok(asked.value)
+        })
     }
 }
 

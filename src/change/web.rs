@@ -127,11 +127,12 @@ fn rows(page: &Page, review: &Review) -> Vec<(&'static str, String)> {
 
 /// The invoice that follows: “Next invoice on Dec 21, 2026”, “€361.79”.
 fn next(page: &Page, review: &Review) -> (String, String) {
-    let name = match review.next.at {
+    let Some(next) = review.next else { return (page.t("change-next"), page.t("change-next-none")) };
+    let name = match next.at {
         Some(at) => page.ta("change-next-on", [("date", page.date(from_seconds(at)))]),
         None => page.t("change-next"),
     };
-    (name, page.money(review.money(review.next.due)))
+    (name, page.money(review.money(next.due)))
 }
 
 fn refuse(page: &Page, refusal: Refusal) -> Error {

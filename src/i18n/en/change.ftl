@@ -16,6 +16,7 @@ change-balance-owed = Still owed from before
 change-credit-kept = Stays as credit for your next invoices
 change-next-on = Next invoice on { $date }
 change-next = Next invoice
+change-next-none = none as things stand
 change-recurring = Price of the plan from then on
 change-next-as-of-now = The next invoice is as of now: with taxes, discounts and your credit, and with what is used until then.
 change-confirm = Confirm the change

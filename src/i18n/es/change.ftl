@@ -16,6 +16,7 @@ change-due-today = A pagar hoy
 change-credit-kept = Queda como saldo a favor para sus próximas facturas
 change-next-on = Próxima factura, el { $date }
 change-next = Próxima factura
+change-next-none = ninguna, tal como están las cosas
 change-recurring = Precio del plan desde entonces
 change-next-as-of-now = La próxima factura es la que se prevé ahora: con impuestos, descuentos y su saldo, y con lo que se use hasta entonces.
 change-confirm = Confirmar el cambio

@@ -91,7 +91,12 @@ pub async fn next(
     budget: Budget,
 ) -> Result<Option<Fetched<Invoice>>> {
     let request = CreatePreviewInvoice::new().customer(customer.as_str()).subscription(subscription.as_str());
-    match post(stripe, request, &Key::random(), budget).await {
+    if_one_follows(post(stripe, request, &Key::random(), budget).await)
+}
+
+/// A preview; none where Stripe says that no invoice will follow.
+fn if_one_follows<T>(asked: Result<T>) -> Result<Option<T>> {
+    match asked {
         Ok(invoice) => Ok(Some(invoice)),
         Err(Error::Refused(refusal)) if refusal.code.as_deref() == Some("invoice_upcoming_none") => Ok(None),
         Err(Error::NotFound { .. }) => Ok(None),
@@ -136,7 +141,8 @@ pub async fn preview_new(
     post(stripe, request, &Key::random(), budget).await
 }
 
-/// What a change would cost, as of its `proration_date`.
+/// What a change would cost, as of its `proration_date`, or the renewal after it where it costs nothing at once; none where no
+/// invoice follows.
 ///
 /// # Errors
 /// See [`crate::stripe::Error`].
@@ -146,8 +152,14 @@ pub async fn preview_change(
     subscription: &SubscriptionId,
     change: &SubscriptionChange,
     budget: Budget,
-) -> Result<Fetched<Invoice>> {
-    stripe.call(change_request(customer, subscription, change), Some(&Key::random()), budget).await
+) -> Result<Option<Invoice>> {
+    let request = change_request(customer, subscription, change);
+    preview(stripe, request, budget).await
+}
+
+async fn preview(stripe: &Stripe, request: RequestBuilder, budget: Budget) -> Result<Option<Invoice>> {
+    let asked = stripe.call::<Invoice>(request, Some(&Key::random()), budget).await;
+    Ok(if_one_follows(asked)?.map(|invoice| invoice.value))
 }
 
 /// The same, supposing that the subscription had these discounts of its own alone: some are used up by an invoice before.
@@ -161,10 +173,10 @@ pub async fn preview_change_with(
     change: &SubscriptionChange,
     discounts: &[&str],
     budget: Budget,
-) -> Result<Fetched<Invoice>> {
+) -> Result<Option<Invoice>> {
     let mut request = change_request(customer, subscription, change);
     request.body = request.body.map(|form| form + &discount_fields(discounts));
-    stripe.call(request, Some(&Key::random()), budget).await
+    preview(stripe, request, budget).await
 }
 
 /// More of a form: the typed builders leave an empty list out, but to Stripe an empty text says "none", and nothing says "as they
