@@ -1,5 +1,7 @@
 //! Doing it at Stripe. No transaction is open while Stripe is asked.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::Options;
@@ -13,6 +15,10 @@ use crate::stripe::{self, Budget, CustomerId, Key, SubscriptionId};
 use crate::subscription::{Subscription, store};
 use crate::sync;
 use crate::tenants::Tenant;
+use crate::usage;
+
+/// How long the end of a subscription waits for Stripe to take what was used last.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// Something that a tenant does with its subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,14 +83,13 @@ pub enum Outcome {
 /// The state does not allow it, or Stripe did not answer: nothing has changed, or the same again is safe.
 pub async fn perform(
     app: &App,
-    tenant: &Tenant,
+    Tenant { id: tenant, .. }: &Tenant,
     actor: &Actor,
     deed: &Deed,
     budget: Budget,
 ) -> Result<Outcome> {
-    let tenant = tenant.id.as_str();
     let mut tx = app.db.read().await?;
-    let billing = store::billing(&mut tx, tenant).await?;
+    let billing = store::billing(&mut tx, tenant.as_str()).await?;
     let customer = billing.customer.as_ref().map(|customer| customer.id.clone()).ok_or_else(not_now)?;
     let live = billing.live().ok_or_else(not_now)?;
     let sleeps = live.status == SubscriptionStatus::Paused;
@@ -97,6 +102,11 @@ pub async fn perform(
     }
     let times = audit::store::how_often(&mut tx, live.id.as_str(), deed.action()).await?;
     drop(tx);
+    if matches!(deed, Deed::CancelNow(_)) {
+        // The last invoice bills what Stripe knows of: also what was used a moment ago.
+        let budget = budget.at_most(FLUSH);
+        usage::work::flush(&app.db, &app.stripe, &app.clock, tenant, budget).await?;
+    }
     let name = format!("{}-{}-{times}", deed.name(), live.id);
     match ask(app, live, deed, &name, budget).await {
         Ok(()) => {}
@@ -116,15 +126,16 @@ pub async fn perform(
         Deed::CancelNow(reason) => json!({ "when": "now", "feedback": reason.feedback }),
         _ => json!({}),
     };
-    let entry =
-        Entry::new(actor.clone(), deed.action(), app.clock.now()).tenant(tenant).object(live.id.as_str());
+    let entry = Entry::new(actor.clone(), deed.action(), app.clock.now())
+        .tenant(tenant.as_str())
+        .object(live.id.as_str());
     audit::record(&mut tx, &entry.cause(name).change(None, Some(after))).await?;
     tx.commit().await?;
     refetch(app, &customer, actor, budget).await?;
     if *deed != Deed::Resume || !sleeps {
         return Ok(Outcome::Done);
     }
-    let billing = store::billing(&mut app.db.read().await?, tenant).await?;
+    let billing = store::billing(&mut app.db.read().await?, tenant.as_str()).await?;
     let sleeps = billing.live().is_some_and(|live| live.status == SubscriptionStatus::Paused);
     Ok(if sleeps { Outcome::StillPaused } else { Outcome::Done })
 }

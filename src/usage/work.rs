@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::meters::{self, TRIES};
-use super::store::{self, Claimed};
+use super::store::{self, Claimed, Due};
 use super::{DAY, OLDEST};
 use crate::catalog::policy::Catalog;
 use crate::clock::Clock;
-use crate::db::{self, Db};
+use crate::db::{self, Db, Tx};
 use crate::stripe::calls::meters as calls;
 use crate::stripe::{Budget, CustomerId, Key, Stripe};
+use crate::tenants::TenantId;
 
 /// Parts that are sent at once in one step.
 const AT_ONCE: i64 = 16;
@@ -60,25 +61,59 @@ async fn send(db: &Db, stripe: &Stripe, clock: &Clock) -> Result<usize, Error> {
         return Ok(0);
     }
     let mut tx = db.write().await?;
-    let mut parts = Vec::new();
-    for due in store::due(&mut tx, now, AT_ONCE).await? {
-        parts.push(store::claim(&mut tx, due, now, now + ON_ITS_WAY).await?);
-    }
-    tx.commit().await?;
-    let done = parts.len();
-    let mut sending = JoinSet::new();
-    for part in parts {
-        sending.spawn(send_one(db.clone(), stripe.clone(), clock.clone(), part));
-    }
-    for result in sending.join_all().await {
-        result?;
-    }
-    Ok(done)
+    let due = store::due(&mut tx, now, AT_ONCE).await?;
+    Ok(send_these(db, stripe, clock, tx, due, Budget::work()).await?.len())
 }
 
-async fn send_one(db: Db, stripe: Stripe, clock: Clock, part: Claimed) -> Result<(), Error> {
-    let fate = report(&stripe, &part, clock.now()).await;
+/// Sends at once what a tenant used and Stripe does not know yet, also what still gathers: for a moment after which Stripe bills
+/// no more of it, because the subscription ends or its period does. What Stripe does not take is put off as always.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn flush(
+    db: &Db,
+    stripe: &Stripe,
+    clock: &Clock,
+    tenant: &TenantId,
+    budget: Budget,
+) -> db::Result<()> {
+    loop {
+        let mut tx = db.write().await?;
+        let waiting = store::waiting(&mut tx, tenant.as_str(), clock.now().as_second(), AT_ONCE).await?;
+        let taken = send_these(db, stripe, clock, tx, waiting, budget).await?;
+        if taken.is_empty() || taken.contains(&false) {
+            return Ok(());
+        }
+    }
+}
+
+/// Claims these rows and sends their parts at the same time; which of them Stripe took.
+async fn send_these(
+    db: &Db,
+    stripe: &Stripe,
+    clock: &Clock,
+    mut tx: Tx,
+    rows: Vec<Due>,
+    budget: Budget,
+) -> db::Result<Vec<bool>> {
     let now = clock.now().as_second();
+    let mut sending = JoinSet::new();
+    let mut parts = Vec::new();
+    for row in rows {
+        parts.push(store::claim(&mut tx, row, now, now + ON_ITS_WAY).await?);
+    }
+    tx.commit().await?;
+    for part in parts {
+        sending.spawn(send_one(db.clone(), stripe.clone(), clock.clone(), part, budget));
+    }
+    sending.join_all().await.into_iter().collect()
+}
+
+/// Sends a part and notes what came of it; whether Stripe took it.
+async fn send_one(db: Db, stripe: Stripe, clock: Clock, part: Claimed, budget: Budget) -> db::Result<bool> {
+    let fate = report(&stripe, &part, clock.now(), budget).await;
+    let now = clock.now().as_second();
+    let is_taken = fate.is_ok();
     let mut tx = db.write().await?;
     match fate {
         Ok(()) => store::mark_sent(&mut tx, &part.row, now + store::GATHER).await?,
@@ -97,7 +132,7 @@ async fn send_one(db: Db, stripe: Stripe, clock: Clock, part: Claimed) -> Result
         }
     };
     tx.commit().await?;
-    Ok(())
+    Ok(is_taken)
 }
 
 /// Why a part was not taken.
@@ -107,7 +142,7 @@ struct Failed {
     passes: bool,
 }
 
-async fn report(stripe: &Stripe, part: &Claimed, now: Timestamp) -> Result<(), Failed> {
+async fn report(stripe: &Stripe, part: &Claimed, now: Timestamp, budget: Budget) -> Result<(), Failed> {
     let stop = |why: &str| Failed { why: why.to_owned(), passes: false };
     let window_start = part.row.window_start;
     if meters::is_too_old(window_start, now.as_second()) {
@@ -128,7 +163,7 @@ async fn report(stripe: &Stripe, part: &Claimed, now: Timestamp) -> Result<(), F
     // The identifier makes the part one, for as long as an idempotency key would. The key is a new one with each try: under an
     // old one Stripe repeats its first answer, and would repeat a fault of its own for a day.
     let key = Key::random();
-    match calls::report(stripe, &used, &key, Budget::work()).await {
+    match calls::report(stripe, &used, &key, budget).await {
         Ok(_) => Ok(()),
         Err(error) if is_known(&error) => Ok(()),
         Err(error) => Err(Failed { passes: error.is_safe_to_retry(), why: error.to_string() }),

@@ -17,7 +17,8 @@ pub(super) use comparisons::{
 };
 pub use detail::{Detail, PeriodUse, periods};
 pub(super) use outbox::{
-    Claimed, Parked, Stuck, claim, due, is_due, mark_arrived, mark_sent, parked, put_off, stuck, unpark,
+    Claimed, Due, Parked, Stuck, claim, due, is_due, mark_arrived, mark_sent, parked, put_off, stuck, unpark,
+    waiting,
 };
 pub(super) use read::terms;
 pub use read::{check, history, standings, summary};

@@ -59,6 +59,25 @@ pub(in crate::usage) async fn due(tx: &mut Tx, now: i64, most: i64) -> Result<Ve
     .await
 }
 
+/// What waits of a tenant, whether it is due or still gathers, one row of each metric: as [`due`], for a moment after which Stripe
+/// bills no more.
+pub(in crate::usage) async fn waiting(tx: &mut Tx, tenant: &str, now: i64, most: i64) -> Result<Vec<Due>> {
+    tx.query(sql!(
+        "select o.tenant_id, o.metric, o.window_start, o.meter, o.quantity, o.claimed, o.sent, o.part, o.attempts,"
+        " (select c.id from customers c where c.tenant_id = o.tenant_id and not c.deleted) as customer_id"
+        " from usage_outbox o where o.tenant_id = $1 and o.state = 'waiting' and not exists (select 1 from usage_outbox b"
+        " where b.tenant_id = o.tenant_id and b.metric = o.metric and b.state = 'waiting'"
+        " and (b.sending_until > $2 or b.window_start < o.window_start))"
+        " order by o.metric limit $3"
+        pg " for update of o skip locked"
+    ))
+    .bind(tenant)
+    .bind(now)
+    .bind(most)
+    .all()
+    .await
+}
+
 /// Claims a row until `until`, so that no other worker takes it meanwhile. What was on its way stays as it is; otherwise all
 /// that has gathered becomes the next part.
 pub(in crate::usage) async fn claim(tx: &mut Tx, due: Due, now: i64, until: i64) -> Result<Claimed> {

@@ -2,6 +2,7 @@
 
 use billing_portal::app::{self, App};
 use billing_portal::auth::Role;
+use billing_portal::usage;
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -116,6 +117,32 @@ both_databases! {
         world.settle().await;
         assert_eq!(mails(&world, "cancelled").await, 1);
         assert_eq!(deeds(&world).await, ["subscription.cancel_asked", "subscription.collect_asked", "subscription.pause_asked"]);
+    }
+
+    async fn what_was_used_in_the_last_minute_is_on_the_last_invoice(world: World) {
+        let (tenant, owner) = world.owner_of("Acme").await;
+        world.subscribe(&mut owner.clone(), "professional", "month", PAYS).await;
+        let app = &world.portal.app;
+        let used = usage::Report {
+            metric: "ai_tokens".to_owned(),
+            quantity: Some(2_500_000),
+            idempotency_key: "last".to_owned(),
+            ..usage::Report::default()
+        };
+        let event = usage::Event::new(&tenant.id, &app.catalog, used, world.portal.clock.now()).unwrap();
+        let answers = app.usage.record(vec![event]).await.unwrap();
+        assert_eq!(answers[0].outcome, usage::Outcome::Recorded);
+        // A moment later; nothing is forwarded by itself yet.
+        let soon = world.portal.clock.now() + jiff::SignedDuration::from_secs(20);
+        world.control.advance(soon).await.unwrap();
+        world.portal.clock.travel_to(soon);
+        let mut owner = Browser::new(lenient(&world));
+        owner.sign_in("acme.owner@people.example", crate::support::portal::PASSWORD, "/").await;
+        owner.get("/subscription/cancel").await.expect(StatusCode::OK);
+        owner.post("/subscription/cancel", &[("when", "now")]).await.expect(StatusCode::SEE_OTHER);
+        world.settle().await;
+        let last = "select cast(subtotal as text) from invoices where billing_reason = 'subscription_cycle'";
+        assert_eq!(world.texts(last).await, ["750"], "2.5 million tokens at 3.00 euros");
     }
 
     async fn the_customer_portal_leads_back_to_where_one_left_with_the_new_state(world: World) {
