@@ -15,11 +15,12 @@ use billing_portal::sync::{self, ChargeRow, CustomerRow, InvoiceRow, Plan, Subsc
 use billing_portal::worker::{self, Tools};
 use http::{Request, StatusCode};
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Cases, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::sandbox::client::{Account, text};
+use crate::support::cases::cases;
 use crate::support::databases::{on_postgres, on_sqlite};
 use crate::support::portal::{Portal, WEBHOOK_SECRET};
 
@@ -395,10 +396,9 @@ impl World {
 }
 
 /// Runs histories on fresh databases, each in a runtime of its own.
-fn run(cases: u32, test: impl Fn(Vec<Act>, Fate)) {
-    let config = Cases { cases, max_shrink_iters: 24, failure_persistence: None, ..Cases::default() };
+fn run(count: u32, test: impl Fn(Vec<Act>, Fate)) {
     let strategy = (prop::collection::vec(act(), 3..16), fate());
-    let done = TestRunner::new(config).run(&strategy, |(acts, fate)| {
+    let done = TestRunner::new(cases(count, 24)).run(&strategy, |(acts, fate)| {
         test(acts, fate);
         Ok(())
     });

@@ -158,6 +158,8 @@ pub(super) fn charted() -> Vec<Vec<Act>> {
             Act::PayAll,
             days(40),
         ],
+        // Changed in a trial that no invoice follows, for want of a card.
+        vec![Act::Dashboard(Deed::SleepyTrial), Act::Change { wish: (0, 0, 1), wait: 0 }, days(4)],
         // An upgrade that fails shortly before the renewal, and whose invoice nobody may pay afterwards.
         vec![
             buy(1),

@@ -1,4 +1,5 @@
 //! Whatever is done in whatever order: what is charged is what was shown, and every page can show the state that follows.
+//! `PROPTEST_RNG_SEED=random PROPTEST_CASES=500` lives through lives that nobody saw before.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,12 +14,13 @@ use billing_portal::money::{Currency, Money};
 use billing_portal::sync;
 use billing_portal::tenants::Tenant;
 use http::StatusCode;
-use proptest::test_runner::{Config as Cases, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use super::acts::{Act, CARDS, CODES, COUPONS, CURRENCIES, Deed, INTERVALS, PLANS, Wish, charted, life};
 use super::{PAYS, hidden, hosted, pay};
 use crate::support::browser::Browser;
+use crate::support::cases::cases;
 use crate::support::databases::{on_postgres, on_sqlite};
 use crate::support::portal::PASSWORD;
 use crate::support::world::World;
@@ -440,7 +442,7 @@ async fn live(world: &World, app: &App, router: &Router, number: u32, acts: &[Ac
 }
 
 /// Runs lives, one after the other, each of a company of its own in one world.
-async fn lives(db: Db, cases: u32) {
+async fn lives(db: Db, count: u32) {
     let world = World::bare(db).await;
     let parts = &world.portal.app;
     let catalog = catalog();
@@ -478,8 +480,7 @@ async fn lives(db: Db, cases: u32) {
         "unpaid",
     ];
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), all, "each was looked at");
-    let config = Cases { cases, max_shrink_iters: 12, failure_persistence: None, ..Cases::default() };
-    let done = TestRunner::new(config).run(&life(), |acts| {
+    let done = TestRunner::new(cases(count, 40)).run(&life(), |acts| {
         let case = live(&world, &app, &router, next(), &acts);
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(case));
         Ok(())

@@ -2,7 +2,7 @@
 
 use billing_portal::sandbox::Config;
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Cases, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use super::client::{Account, DAY, START, amounts, int, text};
@@ -356,7 +356,7 @@ fn cases() -> impl Strategy<Value = Case> {
 #[test]
 fn a_preview_is_the_invoice_that_follows() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut runner = TestRunner::new(Cases { cases: 48, failure_persistence: None, ..Cases::default() });
+    let mut runner = TestRunner::new(crate::support::cases::cases(48, 1_000));
     runner
         .run(&cases(), |case| {
             runtime.block_on(previewed_and_made(&case));

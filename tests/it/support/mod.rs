@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod browser;
+pub(crate) mod cases;
 pub(crate) mod customer;
 #[macro_use]
 pub(crate) mod databases;

@@ -1,6 +1,4 @@
 //! Any interleaving of tasks at two gates, as of two replicas, keeps every limit and loses nothing; any replay changes nothing.
-//!
-//! A failure prints its seed and the smallest plan that fails; `USAGE_SEED` runs the same cases again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,9 +8,10 @@ use billing_portal::db::Db;
 use billing_portal::tenants::Tenant;
 use billing_portal::usage::{Answer, Event, Gate, Outcome, Refusal, Report};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::TestRunner;
 
 use super::{DAY, HOUR, hard, level, more, soft};
+use crate::support::cases::cases;
 use crate::support::databases::{FromDb as _, on_postgres, on_sqlite};
 use crate::support::portal::Portal;
 
@@ -235,15 +234,9 @@ async fn run(portal: &Portal, number: u32, plan: &Plan) {
     case.gates[1].stop().await;
 }
 
-async fn plans(db: Db, cases: u32) {
+async fn plans(db: Db, count: u32) {
     let portal = Portal::from_db(db).await;
-    let given = std::env::var_os("USAGE_SEED").and_then(|seed| seed.into_string().ok());
-    let seed: u64 = given.map_or_else(rand::random, |seed| seed.parse().expect("a number"));
-    println!("USAGE_SEED={seed}");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let mut runner = TestRunner::new(cases(count, 200));
     let numbers = AtomicU32::new(1);
     let done = runner.run(&any_plan(), |plan| {
         let number = numbers.fetch_add(1, Ordering::Relaxed);
@@ -252,7 +245,7 @@ async fn plans(db: Db, cases: u32) {
         Ok(())
     });
     if let Err(error) = done {
-        panic!("USAGE_SEED={seed}: {error}");
+        panic!("{error}");
     }
 }
 
