@@ -190,10 +190,11 @@ async fn schedule(app: &App, quote: &Quote, at: i64, budget: Budget) -> Result<(
     Ok(())
 }
 
-/// What there is until the end of the period, and what follows; none where the first phase does not end when it should.
+/// What there is until the end of the period, and what follows; none where the period is no longer what it was.
 fn phases(quote: &Quote, live: &Snapshot, made: &Schedule, at: i64) -> Option<[Phase; 2]> {
     let now = made.phases.first()?;
-    if now.end_date.is_some_and(|end| end != at) {
+    // The phase may end later than the plan's period does, where what is billed after use has a longer one.
+    if period(live, &quote.from.0).1 != Some(at) || now.start_date >= at {
         return None;
     }
     let after = live.items.data.iter().map(|item| {

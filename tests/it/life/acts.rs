@@ -160,6 +160,14 @@ pub(super) fn charted() -> Vec<Vec<Act>> {
         ],
         // Changed in a trial that no invoice follows, for want of a card.
         vec![Act::Dashboard(Deed::SleepyTrial), Act::Change { wish: (0, 0, 1), wait: 0 }, days(4)],
+        // A plan by the month beside use by the year, as somebody left it in the dashboard.
+        vec![
+            buy(1),
+            Act::Change { wish: (1, 1, 1), wait: 0 },
+            Act::Dashboard(Deed::Edit { wish: (2, 0, 1) }),
+            Act::Change { wish: (0, 0, 1), wait: 0 },
+            days(33),
+        ],
         // An upgrade that fails shortly before the renewal, and whose invoice nobody may pay afterwards.
         vec![
             buy(1),
