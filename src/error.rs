@@ -84,6 +84,9 @@ pub enum Error {
         /// Stripe's own number of the request, if it got as far as that.
         request_id: Option<String>,
     },
+    /// A page of Stripe's that browsers may not be sent to, at this origin: the operator has not allowed it.
+    #[error("browsers are not sent to {0}: name it in STRIPE_REDIRECT_ORIGINS")]
+    PageNotAllowed(String),
     /// Stripe answered what cannot be used: nothing that it calls an answer, or that our key may not do this.
     #[error("Stripe's answer cannot be used")]
     StripeFailed(#[source] Cause),
@@ -267,7 +270,9 @@ impl Error {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::StripeFailed(_) => StatusCode::BAD_GATEWAY,
-            Self::StripeUnavailable { .. } | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StripeUnavailable { .. } | Self::Unavailable(_) | Self::PageNotAllowed(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -291,6 +296,7 @@ impl Error {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::StripeUnavailable { .. } => "stripe_unavailable",
             Self::StripeFailed(_) => "stripe_failed",
+            Self::PageNotAllowed(_) => "stripe_page_not_allowed",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal_error",
         }
@@ -303,6 +309,7 @@ impl Error {
                 tracing::error!(cause = chain(cause.as_ref()), "Stripe's answer cannot be used");
             }
             Self::Unavailable(cause) => tracing::error!(cause = chain(cause.as_ref()), "unavailable"),
+            Self::PageNotAllowed(_) => tracing::error!(cause = %self, "a page of Stripe's is out of reach"),
             Self::StripeUnavailable { request_id } => {
                 tracing::warn!(stripe_request_id = request_id, "Stripe is unavailable");
             }

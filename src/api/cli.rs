@@ -123,7 +123,8 @@ impl Create {
                 Err(error) => return Err(error.into()),
             },
         };
-        let new = NewKey::new(&self.name, &self.scopes, livemode, None)?;
+        let new = NewKey::new(&self.name, &self.scopes, livemode, None);
+        let new = new.map_err(|mut faults| faults.swap_remove(0))?;
         let mut tx = db.write().await?;
         let (key, secret) = store::issue(&mut tx, &new, Actor::Command, None, clock).await?;
         tx.commit().await?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{BASE, Scope, router};
+use super::{BASE, Scope, router, view};
 
 /// What every refusal and failure looks like.
 #[derive(Serialize, ToSchema)]
@@ -111,7 +111,15 @@ fn make() -> Value {
 }
 
 fn problem() -> Value {
-    serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).unwrap_or_default()
+    let mut problem = serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).unwrap_or_default();
+    let code = &mut problem["properties"]["code"]["description"];
+    let mut words = code.as_str().unwrap_or_default().to_owned();
+    words.push_str("\n\nWhat stands in the way of a call, with 409 or 410:\n");
+    for (code, reason) in view::codes() {
+        words.push_str(&format!("\n- `{code}`: {reason}"));
+    }
+    *code = words.into();
+    problem
 }
 
 /// Adds to an operation what holds for all of its kind.

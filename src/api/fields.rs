@@ -1,12 +1,14 @@
 //! Reading what a program sent, field by field, so that one answer names everything that is wrong with it.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, FieldError, Result};
+use crate::web::{Site, local_path};
 
 /// An object that was sent, and what is wrong with it so far. Each method takes one field; `finish` refuses
 /// those that nobody asked for. A field that is `null` counts as absent.
@@ -17,6 +19,7 @@ pub struct Fields {
     at: String,
     /// Values are text whatever they mean, as in a query.
     is_text: bool,
+    site: Arc<Site>,
     errors: Vec<FieldError>,
 }
 
@@ -36,19 +39,24 @@ fn wrong(key: &'static str) -> Wrong {
 
 impl Fields {
     /// The fields of a JSON object.
-    pub(super) fn of_object(given: Map<String, Value>) -> Self {
-        Self { given, at: String::new(), is_text: false, errors: Vec::new() }
+    pub(super) fn of_object(given: Map<String, Value>, site: Arc<Site>) -> Self {
+        Self { given, at: String::new(), is_text: false, site, errors: Vec::new() }
     }
 
     /// The parameters of a query. One that comes twice is wrong.
-    pub(super) fn of_query(query: &str) -> Self {
-        let mut fields = Self { given: Map::new(), at: String::new(), is_text: true, errors: Vec::new() };
+    pub(super) fn of_query(query: &str, site: Arc<Site>) -> Self {
+        let mut fields = Self { is_text: true, ..Self::of_object(Map::new(), site) };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if fields.given.insert(name.to_string(), value.into()).is_some() {
                 fields.refuse(&name, wrong("api-field-twice"));
             }
         }
         fields
+    }
+
+    /// Whether a field was given, rightly or wrongly, and not taken yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// A field that must be there. None where it is not, or is wrong: then that is noted.
@@ -92,7 +100,15 @@ impl Fields {
         self.optional(name, read).map(|value| value.unwrap_or(absent))
     }
 
-    /// A list of so many objects, each read by `read`; none where one of them is wrong.
+    /// A path of ours where somebody is to be sent: relative to the portal, or whole and at its own origin.
+    pub fn own_path(&mut self, name: &str) -> Option<Option<String>> {
+        let site = Arc::clone(&self.site);
+        self.optional(name, |given| {
+            local_path(&text(1, 2_000)(given)?, &site).ok_or_else(|| wrong("api-own-address"))
+        })
+    }
+
+    /// A list of so many objects, each read by `read`; none where one of them could not be.
     pub fn list<T>(
         &mut self,
         name: &str,
@@ -139,12 +155,10 @@ impl Fields {
             return None;
         };
         let at = format!("{}{name}.", self.at);
-        let mut inner = Self { given, at, is_text: self.is_text, errors: Vec::new() };
+        let mut inner = Self { at, is_text: self.is_text, ..Self::of_object(given, Arc::clone(&self.site)) };
         let read = read(&mut inner);
-        inner.refuse_unknown();
-        let fine = inner.errors.is_empty();
-        self.errors.append(&mut inner.errors);
-        read.filter(|_| fine)
+        self.errors.append(&mut inner.into_wrong());
+        read
     }
 
     /// Notes that a field is wrong for a reason that shows later, such as one that depends on another field.
@@ -164,16 +178,22 @@ impl Fields {
         }
     }
 
+    /// All that is wrong, with what nobody asked for.
+    pub(super) fn into_wrong(mut self) -> Vec<FieldError> {
+        self.refuse_unknown();
+        self.errors
+    }
+
     /// What was read, if nothing was wrong and nothing was left over.
     ///
     /// # Errors
     /// All that is wrong.
-    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T> {
-        self.refuse_unknown();
+    pub(super) fn finish<T>(self, read: Option<T>) -> Result<T> {
+        let wrong = self.into_wrong();
         match read {
-            Some(value) if self.errors.is_empty() => Ok(value),
-            _ if self.errors.is_empty() => Err(Error::internal("a body was refused without a reason")),
-            _ => Err(Error::Invalid(self.errors)),
+            Some(value) if wrong.is_empty() => Ok(value),
+            _ if wrong.is_empty() => Err(Error::internal("a body was refused without a reason")),
+            _ => Err(Error::Invalid(wrong)),
         }
     }
 }
@@ -261,11 +281,16 @@ pub fn day(given: Given<'_>) -> Result<Date, Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use serde_json::json;
+
+    fn site() -> Arc<Site> {
+        Arc::new(Site::new("https://billing.example.com/".parse().expect("a url"), Clock::system()))
+    }
 
     fn fields(value: Value) -> Fields {
         match value {
-            Value::Object(given) => Fields::of_object(given),
+            Value::Object(given) => Fields::of_object(given, site()),
             _ => unreachable!(),
         }
     }
@@ -318,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_query_is_read_as_text() {
-        let mut query = Fields::of_query("limit=20&paid=true&from=2026-11-01&limit=3");
+        let mut query = Fields::of_query("limit=20&paid=true&from=2026-11-01&limit=3", site());
         assert_eq!(query.required("limit", integer(1, 100)), Some(3));
         assert_eq!(query.required("paid", boolean), Some(true));
         assert_eq!(query.required("from", day).map(|day| day.day()), Some(1));

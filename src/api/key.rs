@@ -129,21 +129,22 @@ impl NewKey {
     /// A key of a mode, by a user or, without one, by the command line.
     ///
     /// # Errors
-    /// The name is none, or there is no scope.
+    /// The name is none, there is no scope, or both.
     pub fn new(
         name: &str,
         scopes: &[Scope],
         livemode: bool,
         created_by: Option<String>,
-    ) -> Result<Self, Fault> {
-        let name = words(name).ok_or(Fault::Name)?;
+    ) -> Result<Self, Vec<Fault>> {
         let mut scopes = scopes.to_vec();
         scopes.sort_unstable();
         scopes.dedup();
-        if scopes.is_empty() {
-            return Err(Fault::NoScope);
+        match words(name) {
+            Some(name) if !scopes.is_empty() => Ok(Self { name, scopes, livemode, created_by }),
+            Some(_) => Err(vec![Fault::NoScope]),
+            None if scopes.is_empty() => Err(vec![Fault::Name, Fault::NoScope]),
+            None => Err(vec![Fault::Name]),
         }
-        Ok(Self { name, scopes, livemode, created_by })
     }
 }
 
@@ -174,8 +175,9 @@ mod tests {
 
     #[test]
     fn a_key_that_could_be_used_for_nothing_is_not_made() {
-        assert_eq!(NewKey::new("host", &[], false, None), Err(Fault::NoScope));
-        assert_eq!(NewKey::new(" ", &[Scope::All], false, None), Err(Fault::Name));
+        assert_eq!(NewKey::new("host", &[], false, None), Err(vec![Fault::NoScope]));
+        assert_eq!(NewKey::new(" ", &[Scope::All], false, None), Err(vec![Fault::Name]));
+        assert_eq!(NewKey::new(" ", &[], false, None), Err(vec![Fault::Name, Fault::NoScope]));
         let key = NewKey::new("host", &[Scope::UsageWrite, Scope::UsageWrite], false, None).expect("a key");
         assert_eq!(key.scopes, [Scope::UsageWrite]);
     }

@@ -9,8 +9,8 @@
 //!    `#[utoipa::path(…)]` with `tag`, one 2xx answer and who may:
 //!    `security(("key" = ["billing:read"]), ("token" = ["owner", "admin", "supervisor"]))`, or `security(())` for everybody.
 //! 2. The same permission stands in the handler's signature, by an extractor of [`caller`]: [`TenantReader`],
-//!    [`TenantManager`], [`For<P>`](For), [`KeyFor<P>`](KeyFor), [`MaybeCaller`]. Bodies come by [`Json`], queries by
-//!    [`Query`]; nothing else reads a request. `caller.entry(…)` begins its audit entry.
+//!    [`TenantManager`], [`For<P>`](For), [`KeyFor<P>`](KeyFor), [`MaybeCaller`]. Bodies come by [`Json`],
+//!    or by [`Draft`] where what they mean is judged beside how they are written, queries by [`Query`]; nothing else reads a request. `caller.entry(…)` begins its audit entry.
 //! 3. `.routes(routes!(handler))` in the feature's `router()`; the feature's line in `router.rs` if it is its first.
 //! 4. A row for it in the table of `tests/it/matrix.rs`, which fails without.
 //!
@@ -36,7 +36,7 @@ pub mod view;
 pub mod web;
 pub mod work;
 
-pub use body::{Input, Json, Query};
+pub use body::{Draft, Input, Json, Query};
 pub use caller::{Caller, For, KeyFor, MaybeCaller, TenantAdministrator, TenantManager, TenantReader};
 pub use fields::Fields;
 pub use jwks::{Jwks, NotASource, Pace, Source};

@@ -6,10 +6,9 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::auth::Role;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, FieldError, Refusal};
 use crate::i18n::Language;
 use crate::money::Money;
-use crate::web::{Site, local_path};
 
 /// An amount of money.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -59,26 +58,6 @@ pub fn percent(share: Option<i64>) -> Option<f64> {
     format!("{}.{:02}", share / 100, share % 100).parse().ok()
 }
 
-/// A path of ours out of an address that a program gave: relative to the portal, or whole and at its own origin.
-///
-/// # Errors
-/// It leads anywhere else.
-pub fn own_path(field: &str, wish: &str, site: &Site) -> Result<String> {
-    local_path(wish, site).ok_or_else(|| Error::field(field, "api-own-address"))
-}
-
-/// Several refusals as one: the fields of all of them. What is about no field goes before.
-pub fn together(errors: impl IntoIterator<Item = Error>) -> Error {
-    let mut fields = Vec::new();
-    for error in errors {
-        match error {
-            Error::Invalid(more) => fields.extend(more),
-            other => return other,
-        }
-    }
-    Error::Invalid(fields)
-}
-
 /// A way on for programs: the call that helps.
 type WayOn = Option<(&'static str, &'static str)>;
 
@@ -88,7 +67,7 @@ const RESUME: WayOn = Some(("POST", "/subscription/resume"));
 const CREATE: WayOn = Some(("POST", "/subscription/create"));
 
 /// What stands in the way: the key of the words that pages say, the code that programs are told, and what to do instead.
-const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 15] = [
+const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 16] = [
     ("checkout-already-subscribed", "live_subscription", PREVIEW),
     ("checkout-busy", "checkout_busy", CREATE),
     ("change-no-subscription", "no_subscription", CREATE),
@@ -97,6 +76,7 @@ const STANDS_IN_THE_WAY: [(&str, &str, WayOn); 15] = [
     ("change-paused", "subscription_paused", RESUME),
     ("change-ending", "subscription_ending", RESUME),
     ("change-waiting", "payment_awaited", PORTAL),
+    ("change-nothing-planned", "nothing_planned", PREVIEW),
     ("change-meanwhile", "changed_meanwhile", PREVIEW),
     ("change-expired", "quote_expired", PREVIEW),
     ("cancel-not-now", "not_in_this_state", Some(("GET", "/subscription"))),
@@ -124,11 +104,17 @@ pub fn told(error: Error) -> Error {
     if passes { refusal.retry_after(1).into() } else { refusal.into() }
 }
 
-/// What a field of the forms is called in the API.
-pub fn field(form: &'static str) -> &'static str {
-    match form {
+/// The codes of all that stands in the way, each with the words for it.
+pub(super) fn codes() -> impl Iterator<Item = (&'static str, String)> {
+    STANDS_IN_THE_WAY.iter().map(|(reason, code, _)| (*code, Language::En.word(reason)))
+}
+
+/// A field of the forms that is wrong, by the name that the API has for it.
+pub fn named(error: FieldError) -> FieldError {
+    let field = match error.field.as_str() {
         "plan" => "plan_id",
         "interval" => "billing_interval",
         same => same,
-    }
+    };
+    FieldError { field: field.to_owned(), ..error }
 }

@@ -118,12 +118,12 @@ async fn create(
     let scopes = form.scopes();
     let new = match NewKey::new(&form.name, &scopes, app.config.livemode, Some(by.clone())) {
         Ok(new) => new,
-        Err(fault) => {
-            let field = match fault {
+        Err(faults) => {
+            let fields = faults.into_iter().map(|fault| match fault {
                 Fault::Name => FieldError::new("name", "api-key-name-wrong"),
                 Fault::NoScope => FieldError::new("scopes", "api-key-scope-wrong"),
-            };
-            let page = list(page.with_errors(vec![field]), &app, form.name, &scopes).await?;
+            });
+            let page = list(page.with_errors(fields.collect()), &app, form.name, &scopes).await?;
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };

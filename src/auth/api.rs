@@ -11,12 +11,11 @@ use super::link::{Refusal as Reason, Whom, Wish};
 use super::{Asker, Email, Role, UserId};
 use crate::api::caller::MintSignInLinks;
 use crate::api::fields::{one_of, parsed, text};
-use crate::api::view::{MemberRole, together};
-use crate::api::{Fields, For, Input, Json};
+use crate::api::view::MemberRole;
+use crate::api::{Draft, Fields, For, Input};
 use crate::app::App;
 use crate::clock::from_seconds;
-use crate::error::{Error, FieldError, Refusal, Result};
-use crate::web::local_path;
+use crate::error::{Error, Refusal, Result};
 
 /// The endpoints of sign-in.
 pub fn router() -> OpenApiRouter<App> {
@@ -47,6 +46,7 @@ struct NewSchema {
 }
 
 /// The body, read.
+#[derive(Clone)]
 struct New {
     whom: Whom,
     role: Option<Role>,
@@ -61,7 +61,7 @@ impl Input for New {
         let roles = Role::ALL.map(|role| (role.as_str(), role));
         let role = fields.optional("role", one_of(&roles));
         let name = fields.optional("name", text(1, 200));
-        let return_to = fields.optional("return_to", text(1, 2_000));
+        let return_to = fields.own_path("return_to");
         let whom = match (email?, user?) {
             (Some(email), None) => Some(Whom::Email(email)),
             (None, Some(user)) => Some(Whom::User(user)),
@@ -70,7 +70,8 @@ impl Input for New {
                 None
             }
         };
-        Some(Self { whom: whom?, role: role?, name: name?, return_to: return_to? })
+        // Whether there is such a user is told by the address and the role; the others say nothing about it.
+        Some(Self { whom: whom?, role: role?, name: name.flatten(), return_to: return_to.flatten() })
     }
 }
 
@@ -105,25 +106,23 @@ struct SignInLink {
 async fn create(
     State(app): State<App>,
     For { caller, tenant, .. }: For<MintSignInLinks>,
-    Json(new): Json<New>,
+    draft: Draft<New>,
 ) -> Result<(StatusCode, axum::Json<SignInLink>)> {
     let site = &app.config.site;
-    let mut wrong = Vec::new();
-    let return_to = new.return_to.as_deref().and_then(|wish| local_path(wish, site));
-    if new.return_to.is_some() && return_to.is_none() {
-        wrong.push(FieldError::new("return_to", "auth-return-to-wrong"));
-    }
-    let field = match new.whom {
+    let New { whom, role, name, return_to } = draft.value.clone();
+    let field = match whom {
         Whom::Email(_) => "email",
         Whom::User(_) => "user_id",
     };
-    let wish = Wish { tenant: tenant.id.clone(), whom: new.whom, name: new.name, role: new.role, return_to };
+    let wish = Wish { tenant: tenant.id.clone(), whom, name, role, return_to };
     let by = Asker { actor: caller.actor(), address: caller.entry("link.created", app.clock.now()).address };
     let mut tx = app.db.write().await?;
     // Asked also where a field is wrong, so that one answer names all; then nothing is kept.
     let link = match app.auth.mint(&mut tx, &wish, &by).await?.map_err(|reason| refused(reason, field)) {
-        Ok(link) if wrong.is_empty() => link,
-        other => return Err(together(other.err().into_iter().chain([Error::Invalid(wrong)]))),
+        Ok(link) if !draft.is_wrong() => link,
+        Ok(_) => return Err(draft.refused([])),
+        Err(Error::Invalid(meaning)) => return Err(draft.refused(meaning)),
+        Err(error) => return Err(error),
     };
     tx.commit().await?;
     let answer = SignInLink {

@@ -3,18 +3,21 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use http::StatusCode;
 use serde::Deserialize;
 
 use super::policy::Catalog;
 use super::pricing::{self, Action, Cell, Compared, Looker, Shown};
 use super::{Interval, Offer, store};
 use crate::app::App;
-use crate::auth::Visitor;
-use crate::error::Result;
+use crate::auth::{Administrator, Visitor};
+use crate::error::{FieldError, Result};
 use crate::money::Currency;
 use crate::subscription::view::{Banner, Help};
 use crate::subscription::{self, Billing};
+use crate::tenants::Tenant;
 use crate::web::{Html, Page};
 
 /// The routes of the catalogue.
@@ -29,6 +32,23 @@ struct Asked {
     interval: String,
     #[serde(default)]
     currency: String,
+}
+
+/// What was typed into one of the page's forms.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Typed {
+    pub(crate) plan: String,
+    pub(crate) interval: String,
+    pub(crate) currency: Option<String>,
+    pub(crate) quantity: Option<String>,
+}
+
+/// Who looks at the page.
+#[derive(Clone, Copy, Debug, Default)]
+struct Eyes<'a> {
+    tenant: Option<&'a Tenant>,
+    signed_in: bool,
+    may_buy: bool,
 }
 
 /// A switch between intervals or currencies: a link that works without script.
@@ -51,6 +71,8 @@ struct Card {
     is_highlighted: bool,
     is_current: bool,
     per_seat: bool,
+    /// Seats there are, or one; or what was typed.
+    seats: String,
     action: Action,
 }
 
@@ -68,8 +90,6 @@ struct Plans {
     metered: Vec<String>,
     interval: Interval,
     currency: Currency,
-    /// Seats there are, or one.
-    seats: i64,
     may_change: bool,
     here: String,
 }
@@ -81,34 +101,64 @@ async fn plans(
     Query(asked): Query<Asked>,
 ) -> Result<Html<Plans>> {
     let at = visitor.as_ref().and_then(|visitor| visitor.at.as_ref()).filter(|at| at.role.reads_billing());
+    let eyes = Eyes {
+        tenant: at.map(|at| &at.tenant),
+        signed_in: visitor.is_some(),
+        may_buy: at.is_some_and(|at| at.role.manages_billing()),
+    };
+    pricing_page(page, &app, eyes, &asked, None).await.map(Html)
+}
+
+/// The page again, with what was typed and the errors that `page` has.
+pub(crate) async fn again(page: Page, app: &App, who: &Administrator, typed: Typed) -> Result<Response> {
+    let eyes = Eyes { tenant: Some(&who.tenant), signed_in: true, may_buy: true };
+    let asked =
+        Asked { interval: typed.interval.clone(), currency: typed.currency.clone().unwrap_or_default() };
+    let shown = pricing_page(page, app, eyes, &asked, Some(&typed)).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(shown)).into_response())
+}
+
+async fn pricing_page(
+    page: Page,
+    app: &App,
+    eyes: Eyes<'_>,
+    asked: &Asked,
+    typed: Option<&Typed>,
+) -> Result<Plans> {
     let mut tx = app.db.read().await?;
     let offer = store::offer(&mut tx).await?;
-    let billing = match at {
-        Some(at) => subscription::store::billing(&mut tx, at.tenant.id.as_str()).await?,
+    let billing = match eyes.tenant {
+        Some(tenant) => subscription::store::billing(&mut tx, tenant.id.as_str()).await?,
         None => Billing::default(),
     };
     drop(tx);
 
-    let ids: Vec<&str> = at
-        .map(|at| [Some(at.tenant.id.as_str()), at.tenant.external_id.as_deref()])
-        .into_iter()
-        .flatten()
-        .flatten()
-        .collect();
+    let ids = eyes.tenant.map(Tenant::ids).unwrap_or_default();
     let live = billing.live();
     let looker = Looker {
         ids: &ids,
-        may_buy: at.is_some_and(|at| at.role.manages_billing()),
-        signed_in: visitor.is_some(),
+        may_buy: eyes.may_buy,
+        signed_in: eyes.signed_in,
         trial_used: billing.trial_used,
         current: live.and_then(|live| Some((live.product_id.as_deref()?, live.price_id.as_deref()))),
     };
     let locked = billing.customer.as_ref().and_then(|customer| customer.currency);
     let currencies = pricing::currencies(&offer, app.catalog.currency);
-    let currency = locked.unwrap_or_else(|| asked_currency(&asked, &currencies, app.catalog.currency));
-    let interval = asked_interval(&asked, &offer, &billing);
+    let currency = locked.unwrap_or_else(|| asked_currency(asked, &currencies, app.catalog.currency));
+    let interval = asked_interval(asked, &offer, &billing);
     let shown = pricing::shown(&offer, &looker, interval, currency);
-    Ok(Html(Plans {
+    let seats = live.map_or(1, |live| live.quantity);
+    let cards = shown.iter().map(|shown| {
+        let typed = typed.filter(|typed| shown.plan.is_called(&typed.plan));
+        let typed = typed.and_then(|typed| typed.quantity.clone());
+        card(&page, shown, interval, typed.unwrap_or_else(|| seats.to_string()))
+    });
+    let cards = cards.collect();
+    let page = match typed {
+        Some(typed) => beside(page, typed, &shown),
+        None => page,
+    };
+    Ok(Plans {
         banner: billing
             .subscription
             .as_ref()
@@ -120,17 +170,32 @@ async fn plans(
             currency_choices(&currencies, interval, currency)
         },
         locked: locked.filter(|_| currencies.len() > 1).map(|currency| currency.code().to_ascii_uppercase()),
-        cards: shown.iter().map(|shown| card(&page, shown, interval)).collect(),
+        cards,
         names: shown.iter().map(|shown| shown.plan.name(page.language()).to_owned()).collect(),
         comparison: pricing::comparison(&app.catalog, &shown, page.language()),
         metered: metered(&page, &app.catalog, &offer, interval, currency),
         here: form_urlencoded::byte_serialize(page.here().as_bytes()).collect(),
-        seats: live.map_or(1, |live| live.quantity),
         may_change: looker.may_buy,
         interval,
         currency,
         page,
-    }))
+    })
+}
+
+/// The errors at the places of this page: seats stand in the form of their plan, and a plan that is not shown has none.
+fn beside(page: Page, typed: &Typed, shown: &[Shown<'_>]) -> Page {
+    let own = shown.iter().find(|shown| shown.plan.is_called(&typed.plan));
+    let errors = page.errors().iter().cloned().map(|error| {
+        let field = match (error.field.as_str(), own) {
+            ("quantity", Some(own)) => format!("quantity-{}", own.plan.slug),
+            ("plan", Some(own)) => format!("plan-{}", own.plan.slug),
+            ("quantity", None) => "plan".to_owned(),
+            (same, _) => same.to_owned(),
+        };
+        FieldError { field, ..error }
+    });
+    let errors = errors.collect();
+    page.with_errors(errors)
 }
 
 /// The currency asked for, if a plan has it.
@@ -172,7 +237,7 @@ fn currency_choices(known: &[Currency], interval: Interval, currency: Currency) 
     if known.len() > 1 { known.iter().map(choice).collect() } else { Vec::new() }
 }
 
-fn card(page: &Page, shown: &Shown<'_>, interval: Interval) -> Card {
+fn card(page: &Page, shown: &Shown<'_>, interval: Interval, seats: String) -> Card {
     let plan = shown.plan;
     let note = match (shown.action, &shown.instead_of) {
         (Action::Buy { trial_days }, _) if trial_days > 0 => page.ta("catalog-trial", [("days", trial_days)]),
@@ -191,6 +256,7 @@ fn card(page: &Page, shown: &Shown<'_>, interval: Interval) -> Card {
         is_highlighted: plan.facts.highlighted,
         is_current: shown.is_current,
         per_seat: plan.facts.per_seat,
+        seats,
         action: shown.action,
     }
 }

@@ -256,9 +256,12 @@ fn key(quote: &Quote, deed: &str) -> Result<Key> {
     Key::new(name(quote, deed)).map_err(Error::internal)
 }
 
-/// A refusal that is about no field of a form.
+/// A refusal as the error that a person meets.
 pub(super) fn refused(refusal: Refusal) -> Error {
-    Error::Conflict { reason: refusal.key(), way_on: Some(WayOn::new("/", "checkout-to-plan")) }
+    match refusal.fields() {
+        Ok(wrong) => Error::Invalid(wrong),
+        Err(reason) => Error::Conflict { reason, way_on: Some(WayOn::new("/", "checkout-to-plan")) },
+    }
 }
 
 pub(super) fn changed_meanwhile() -> Error {

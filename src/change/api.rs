@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use super::quote::{Fault, Quote};
 use super::{Bought, Difference, LimitChange, Outcome, Refusal, Review, Timing, Verdict, Wish, act};
 use crate::api::fields::{integer, one_of, text};
-use crate::api::view::{field, told};
-use crate::api::{Fields, Input, Json, TenantManager};
+use crate::api::view::{named, told};
+use crate::api::{Draft, Fields, Input, TenantManager};
 use crate::app::App;
 use crate::catalog::Interval;
 use crate::checkout::MAX_QUANTITY;
@@ -67,14 +67,14 @@ impl Input for Wish {
         let plan = fields.required("plan_id", text(1, 100));
         let interval = fields.required("billing_interval", one_of(&INTERVALS));
         let quantity = fields.optional("quantity", integer(1, MAX_QUANTITY));
-        Some(wish(plan?, interval?, quantity?))
+        Some(wish(plan, interval, quantity.flatten()))
     }
 }
 
-fn wish(plan: String, interval: Interval, quantity: Option<i64>) -> Wish {
+fn wish(plan: Option<String>, interval: Option<Interval>, quantity: Option<i64>) -> Wish {
     Wish {
-        plan,
-        interval: interval.as_str().to_owned(),
+        plan: plan.unwrap_or_default(),
+        interval: interval.map(|interval| interval.as_str().to_owned()).unwrap_or_default(),
         quantity: quantity.map(|quantity| quantity.to_string()),
     }
 }
@@ -194,11 +194,15 @@ impl Side {
 async fn preview(
     State(app): State<App>,
     manager: TenantManager,
-    Json(wish): Json<Wish>,
+    draft: Draft<Wish>,
 ) -> Result<axum::Json<Preview>> {
     let tenant = &manager.tenant;
     let facts = super::facts(&app, tenant).await?;
-    let (from, to) = super::decide(&wish, tenant, &facts).map_err(refuse)?;
+    let decided = super::decide(&draft.value, tenant, &facts).map_err(refuse);
+    if draft.is_wrong() {
+        return Err(draft.refused(wrong(decided)));
+    }
+    let (from, to) = decided?;
     let review = super::review(&app, tenant, &facts, &from, &to, Budget::page()).await.map_err(told)?;
     let difference = super::difference(from.plan, to.plan, &facts.used, review.quote.timing);
     let quote = review.quote.sign(&app.stripe.derive_key("quote"));
@@ -248,12 +252,17 @@ fn effective_at(timing: Timing, now: Timestamp) -> Timestamp {
 }
 
 fn refuse(refusal: Refusal) -> Error {
-    match refusal.field() {
-        None => told(act::refused(refusal)),
-        Some(form) => {
-            let error = FieldError::new(field(form), refusal.key());
-            Error::Invalid(vec![error.with("most", MAX_QUANTITY)])
-        }
+    match act::refused(refusal) {
+        Error::Invalid(wrong) => Error::Invalid(wrong.into_iter().map(named).collect()),
+        state => told(state),
+    }
+}
+
+/// The fields that are wrong; what else stands in the way waits until they are right.
+fn wrong<T>(judged: Result<T>) -> Vec<FieldError> {
+    match judged {
+        Err(Error::Invalid(wrong)) => wrong,
+        _ => Vec::new(),
     }
 }
 
@@ -294,43 +303,29 @@ enum Asked {
 
 impl Input for Asked {
     fn read(fields: &mut Fields) -> Option<Self> {
+        let named = |names: &[&'static str]| -> Vec<&'static str> {
+            names.iter().copied().filter(|name| fields.has(name)).collect()
+        };
+        let of_details = !named(&["name", "email", "address", "tax_ids"]).is_empty();
+        let others = named(&["quote", "plan_id", "billing_interval", "quantity"]);
         let quote = fields.optional("quote", text(1, 10_000));
         let plan = fields.optional("plan_id", text(1, 100));
         let interval = fields.optional("billing_interval", one_of(&INTERVALS));
         let quantity = fields.optional("quantity", integer(1, MAX_QUANTITY));
         let details = details::api::read(fields);
-        let (quote, plan, interval, quantity, details) = (quote?, plan?, interval?, quantity?, details?);
-        if !details.is_empty() {
-            let others = [
-                ("quote", quote.is_some()),
-                ("plan_id", plan.is_some()),
-                ("billing_interval", interval.is_some()),
-                ("quantity", quantity.is_some()),
-            ];
-            let mut beside = others.iter().filter(|(_, is_there)| *is_there).peekable();
-            if beside.peek().is_none() {
-                return Some(Self::Details(details));
-            }
-            beside.for_each(|(name, _)| fields.refuse_with(name, "change-details-alone"));
-            return None;
-        }
-        match (quote, plan, interval, quantity) {
-            (Some(quote), None, None, None) => Some(Self::Quote(quote)),
-            (None, Some(plan), Some(interval), quantity) => Some(Self::Wish(wish(plan, interval, quantity))),
-            (Some(_), ..) => {
-                fields.refuse_with("quote", "change-quote-alone");
-                None
-            }
-            (None, plan, interval, _) => {
-                for (name, missing) in [("plan_id", plan.is_none()), ("billing_interval", interval.is_none())]
-                {
-                    if missing {
-                        fields.refuse_with(name, "change-or-quote");
-                    }
-                }
-                None
+        match (of_details, others.as_slice()) {
+            (true, []) => return Some(Self::Details(details)),
+            (true, beside) => beside.iter().for_each(|name| fields.refuse_with(name, "change-details-alone")),
+            (false, ["quote"]) => return Some(Self::Quote(quote??)),
+            (false, ["quote", ..]) => fields.refuse_with("quote", "change-quote-alone"),
+            (false, others) => {
+                let missing =
+                    ["plan_id", "billing_interval"].into_iter().filter(|name| !others.contains(name));
+                missing.for_each(|name| fields.refuse_with(name, "change-or-quote"));
+                return Some(Self::Wish(wish(plan.flatten(), interval.flatten(), quantity.flatten())));
             }
         }
+        None
     }
 }
 
@@ -381,11 +376,15 @@ struct Updated {
 async fn update(
     State(app): State<App>,
     manager: TenantManager,
-    Json(asked): Json<Asked>,
+    draft: Draft<Asked>,
 ) -> Result<axum::Json<Updated>> {
     let (tenant, caller, now) = (&manager.tenant, &manager.caller, app.clock.now());
     let budget = Budget::page();
-    let quote = match asked {
+    if draft.is_wrong() {
+        let meaning = meaning(&app, tenant, &draft.value).await?;
+        return Err(draft.refused(meaning));
+    }
+    let quote = match draft.value {
         Asked::Quote(text) => Some(open(&app, tenant, &text)?),
         Asked::Wish(wish) => fresh(&app, tenant, &wish, budget).await?,
         Asked::Details(change) => return save_details(&app, &manager, &change, budget).await.map(axum::Json),
@@ -404,6 +403,18 @@ async fn update(
     };
     let current = Current::of(&app, tenant, caller).await?;
     Ok(axum::Json(Updated { status, effective_at, charged, billing_details: None, current }))
+}
+
+/// The fields of an update that mean nothing to us; Stripe is not asked.
+async fn meaning(app: &App, tenant: &Tenant, asked: &Asked) -> Result<Vec<FieldError>> {
+    match asked {
+        Asked::Quote(text) => Ok(wrong(open(app, tenant, text))),
+        Asked::Wish(wish) => {
+            let facts = super::facts(app, tenant).await?;
+            Ok(wrong(super::decide(wish, tenant, &facts).map_err(refuse)))
+        }
+        Asked::Details(change) => details::judge(app, tenant, change).await,
+    }
 }
 
 async fn save_details(

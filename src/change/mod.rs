@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::policy::MetricKind;
 use crate::catalog::product::Limit;
 use crate::catalog::{Interval, Offer, Plan, Price};
-use crate::checkout::MAX_QUANTITY;
+use crate::checkout::{self, note};
+use crate::error::FieldError;
 use crate::money::{Currency, Money};
 use crate::stripe::snapshot::SubscriptionStatus;
 use crate::subscription::{Collection, Subscription};
@@ -65,8 +66,8 @@ pub enum Timing {
     PeriodEnd(i64),
 }
 
-/// Why a change cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a change cannot be. What stands in the way of every change comes alone, before what is wrong with this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no subscription that could change.
     NoSubscription,
@@ -74,40 +75,21 @@ pub enum Refusal {
     UnknownPlan,
     /// Its state does not allow it: an invoice is open, it is ending, paused, or a change waits for its payment.
     State(&'static str),
-    /// There is no such plan for this tenant.
-    NoSuchPlan,
-    /// The plan has no price for this interval in the subscription's currency.
-    NoSuchPrice,
-    /// The number of seats is none.
-    Quantity,
-    /// The plan is not sold by seat.
-    NotPerSeat,
+    /// What is wished for is not for sale to this tenant, each field once: the same as of an order.
+    Wish(Vec<checkout::Refusal>),
     /// It is what there is.
     Same,
 }
 
 impl Refusal {
-    /// The field of the form; none where it is not about a field.
-    pub fn field(self) -> Option<&'static str> {
+    /// The fields of the form that are wrong, or else the key of the words that say what stands in the way.
+    pub fn fields(self) -> Result<Vec<FieldError>, &'static str> {
         match self {
-            Self::NoSuchPlan | Self::Same => Some("plan"),
-            Self::NoSuchPrice => Some("interval"),
-            Self::Quantity | Self::NotPerSeat => Some("quantity"),
-            Self::NoSubscription | Self::UnknownPlan | Self::State(_) => None,
-        }
-    }
-
-    /// The text that says it.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::NoSubscription => "change-no-subscription",
-            Self::UnknownPlan => "change-unknown-plan",
-            Self::State(key) => key,
-            Self::NoSuchPlan => "checkout-no-such-plan",
-            Self::NoSuchPrice => "checkout-no-such-price",
-            Self::Quantity => "checkout-quantity",
-            Self::NotPerSeat => "checkout-not-per-seat",
-            Self::Same => "change-same",
+            Self::Wish(wrong) => Ok(wrong.into_iter().map(FieldError::from).collect()),
+            Self::Same => Ok(vec![FieldError::new("plan", "change-same")]),
+            Self::NoSubscription => Err("change-no-subscription"),
+            Self::UnknownPlan => Err("change-unknown-plan"),
+            Self::State(key) => Err(key),
         }
     }
 }
@@ -144,7 +126,7 @@ pub fn bought<'a>(subscription: &Subscription, offer: &'a Offer) -> Result<Bough
 /// Who has a plan or a price that is no longer sold keeps it: seats change at the price that is paid now.
 ///
 /// # Errors
-/// It is not for sale to this tenant, or it is what there is.
+/// All that is not for sale to this tenant; or it is what there is.
 pub fn wanted<'a>(
     wish: &Wish,
     now: &Bought<'a>,
@@ -154,23 +136,19 @@ pub fn wanted<'a>(
 ) -> Result<Bought<'a>, Refusal> {
     let is_present = wish.plan == now.plan.slug || wish.plan == now.plan.product_id;
     let plan = offer.plan_for_sale(&wish.plan, ids).or_else(|| is_present.then_some(now.plan));
-    let plan = plan.ok_or(Refusal::NoSuchPlan)?;
-    let interval: Interval = wish.interval.parse().map_err(|_| Refusal::NoSuchPrice)?;
-    let keeps_price = plan.product_id == now.plan.product_id && interval == now.price.interval;
-    let price = if keeps_price { Some(now.price) } else { plan.price(interval, currency) };
-    let price = price.ok_or(Refusal::NoSuchPrice)?;
-    let asked = wish.quantity.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let quantity = match asked {
-        None if plan.facts.per_seat => now.quantity,
-        None => 1,
-        Some(text) => text.parse().map_err(|_| Refusal::Quantity)?,
+    let mut wrong = Vec::new();
+    let plan = note(&mut wrong, plan.ok_or(checkout::Refusal::NoSuchPlan));
+    let interval = note(&mut wrong, checkout::interval(&wish.interval));
+    let price = plan.zip(interval).and_then(|(plan, interval)| {
+        let keeps_price = plan.product_id == now.plan.product_id && interval == now.price.interval;
+        let price = if keeps_price { Some(now.price) } else { plan.price(interval, currency) };
+        note(&mut wrong, price.ok_or(checkout::Refusal::NoSuchPrice))
+    });
+    let seats = if plan.is_some_and(|plan| plan.facts.per_seat) { now.quantity } else { 1 };
+    let quantity = note(&mut wrong, checkout::quantity(wish.quantity.as_deref(), seats, plan));
+    let (Some(plan), Some(price), Some(quantity)) = (plan, price, quantity) else {
+        return Err(Refusal::Wish(wrong));
     };
-    match quantity {
-        1 => {}
-        2..=MAX_QUANTITY if plan.facts.per_seat => {}
-        2..=MAX_QUANTITY => return Err(Refusal::NotPerSeat),
-        _ => return Err(Refusal::Quantity),
-    }
     if (price.id.as_str(), quantity) == (now.price.id.as_str(), now.quantity) {
         return Err(Refusal::Same);
     }

@@ -9,14 +9,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::quote::{Fault, Quote};
-use super::{Bought, LimitChange, Outcome, Refusal, Review, Timing, Verdict, Wish, act};
+use super::{Bought, LimitChange, Outcome, Review, Timing, Verdict, Wish, act};
 use crate::app::App;
 use crate::auth::Manager;
 use crate::catalog;
 use crate::catalog::policy::Catalog;
 use crate::catalog::pricing::words as words_of;
+use crate::catalog::web::Typed;
 use crate::clock::from_seconds;
-use crate::error::{Error, FieldError, Result, WayOn};
+use crate::error::{Error, Result, WayOn};
 use crate::stripe::Budget;
 use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
 
@@ -68,7 +69,14 @@ async fn review(
     who: Manager,
     Form(wish): Form<Wish>,
 ) -> Result<Response> {
-    Ok(Html(review_page(page, &app, &who, &wish, None).await?).into_response())
+    match review_page(page.clone(), &app, &who, &wish, None).await {
+        Err(Error::Invalid(errors)) => {
+            let typed =
+                Typed { plan: wish.plan, interval: wish.interval, currency: None, quantity: wish.quantity };
+            catalog::web::again(page.with_errors(errors), &app, &who, typed).await
+        }
+        review => Ok(Html(review?).into_response()),
+    }
 }
 
 async fn review_page(
@@ -79,7 +87,7 @@ async fn review_page(
     again: Option<&'static str>,
 ) -> Result<ReviewPage> {
     let facts = super::facts(app, &who.tenant).await?;
-    let (from, to) = super::decide(wish, &who.tenant, &facts).map_err(|refusal| refuse(&page, refusal))?;
+    let (from, to) = super::decide(wish, &who.tenant, &facts).map_err(act::refused)?;
     let review = super::review(app, &who.tenant, &facts, &from, &to, Budget::page()).await?;
     let at = match review.quote.timing {
         Timing::Now => None,
@@ -133,16 +141,6 @@ fn next(page: &Page, review: &Review) -> (String, String) {
         None => page.t("change-next"),
     };
     (name, page.money(review.money(next.due)))
-}
-
-fn refuse(page: &Page, refusal: Refusal) -> Error {
-    match refusal.field() {
-        None => act::refused(refusal),
-        Some(field) => {
-            let error = FieldError::new(field, refusal.key());
-            Error::Invalid(vec![error.with("most", page.number(crate::checkout::MAX_QUANTITY))])
-        }
-    }
 }
 
 /// “Professional, €99.00 per month”, with its seats where it is sold by seat.

@@ -10,14 +10,13 @@ use utoipa_axum::routes;
 use super::start::Asked;
 use super::{MAX_QUANTITY, MAX_TRIAL_DAYS, Refusal, Trust, Wish, place, start};
 use crate::api::fields::{integer, one_of, parsed, text};
-use crate::api::view::{field, told};
-use crate::api::{Fields, Input, Json, TenantManager};
+use crate::api::view::{named, told};
+use crate::api::{Draft, Fields, Input, TenantManager};
 use crate::app::App;
 use crate::change::api::{BillingInterval, INTERVALS};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{FieldError, Result};
 use crate::money::Currency;
 use crate::stripe::Budget;
-use crate::web::local_path;
 
 /// The endpoints of this folder.
 pub fn router() -> OpenApiRouter<App> {
@@ -63,17 +62,17 @@ impl Input for Wish {
         let currency = fields.optional("currency", parsed::<Currency>("api-currency"));
         let trial_days = fields.optional("trial_days", integer(0, MAX_TRIAL_DAYS.into()));
         let coupon = fields.optional("coupon", text(1, 200));
-        let success = fields.optional("success_url", text(1, 2_000));
-        let cancel = fields.optional("cancel_url", text(1, 2_000));
+        let success = fields.own_path("success_url");
+        let cancel = fields.own_path("cancel_url");
         Some(Self {
-            plan: plan?,
-            interval: interval?.as_str().to_owned(),
-            quantity: quantity?.map(|quantity| quantity.to_string()),
-            currency: currency?.map(|currency| currency.to_string()),
-            trial_days: trial_days?.and_then(|days| u16::try_from(days).ok()),
-            coupon: coupon?,
-            success: success?,
-            cancel: cancel?,
+            plan: plan.unwrap_or_default(),
+            interval: interval.map(|interval| interval.as_str().to_owned()).unwrap_or_default(),
+            quantity: quantity.flatten().map(|quantity| quantity.to_string()),
+            currency: currency.flatten().map(|currency| currency.to_string()),
+            trial_days: trial_days.flatten().and_then(|days| u16::try_from(days).ok()),
+            coupon: coupon.flatten(),
+            success: success.flatten(),
+            cancel: cancel.flatten(),
         })
     }
 }
@@ -108,37 +107,20 @@ struct Created {
 async fn create(
     State(app): State<App>,
     manager: TenantManager,
-    Json(mut wish): Json<Wish>,
+    draft: Draft<Wish>,
 ) -> Result<(StatusCode, axum::Json<Created>)> {
     let (tenant, caller, budget) = (&manager.tenant, &manager.caller, Budget::page());
-    let mut wrong = Vec::new();
-    for (name, address) in [("success_url", &mut wish.success), ("cancel_url", &mut wish.cancel)] {
-        let Some(wished) = address else { continue };
-        match local_path(wished, &app.config.site) {
-            Some(path) => *wished = path,
-            None => wrong.push(FieldError::new(name, "api-own-address")),
-        }
-    }
     // A key is the host application's own word; a token speaks for one of its customers.
     let trust = if caller.role().is_none() { Trust::Host } else { Trust::Customer };
-    let asked = Asked { tenant, actor: &caller.actor(), wish: &wish, trust };
-    if !wrong.is_empty() {
-        // Asked all the same, so that one answer names all.
-        wrong.extend(place(&app, asked, budget).await?.err().into_iter().flatten().map(refuse));
-        return Err(Error::Invalid(wrong));
+    let asked = Asked { tenant, actor: &caller.actor(), wish: &draft.value, trust };
+    let named = |refusals: Vec<Refusal>| refusals.into_iter().map(|refusal| named(FieldError::from(refusal)));
+    if draft.is_wrong() {
+        // Placed all the same, so that one answer names all; what cannot be asked now says nothing against it.
+        let refusals = place(&app, asked, budget).await.ok().and_then(Result::err).unwrap_or_default();
+        return Err(draft.refused(named(refusals)));
     }
     let url = Box::pin(start(&app, asked, tenant.language, budget)).await.map_err(told)?;
-    let url = url.map_err(|refusals| Error::Invalid(refusals.into_iter().map(refuse).collect()))?;
+    let url = url.map_err(|refusals| draft.refused(named(refusals)))?;
     let created = Created { subscription_id: None, status: "awaits_checkout", redirect_to_stripe: url };
     Ok((StatusCode::CREATED, axum::Json(created)))
-}
-
-fn refuse(refusal: Refusal) -> FieldError {
-    let error = FieldError::new(field(refusal.field()), refusal.key());
-    match refusal {
-        Refusal::CurrencyLocked(currency) => error.with("currency", currency.code()),
-        Refusal::Quantity => error.with("most", MAX_QUANTITY),
-        Refusal::TrialTooLong(most) => error.with("most", i64::from(most)),
-        _ => error,
-    }
 }

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Interval, Offer, Plan};
+use crate::error::FieldError;
 use crate::money::Currency;
 use crate::stripe::calls::checkout::{CheckoutDiscount, NewCheckout};
 use crate::stripe::{CustomerId, PriceId};
@@ -162,6 +163,18 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for FieldError {
+    fn from(refusal: Refusal) -> Self {
+        let error = Self::new(refusal.field(), refusal.key());
+        match refusal {
+            Refusal::CurrencyLocked(currency) => error.with("currency", currency.code().to_uppercase()),
+            Refusal::Quantity => error.with("most", MAX_QUANTITY),
+            Refusal::TrialTooLong(most) => error.with("most", i64::from(most)),
+            _ => error,
+        }
+    }
+}
+
 /// Turns a wish into an order, without its discount, which Stripe knows. `ids` are the tenant's, ours and the host's; `default`
 /// is the currency where none is asked for.
 ///
@@ -177,7 +190,7 @@ pub fn order(
 ) -> Result<Order, Vec<Refusal>> {
     let mut wrong = Vec::new();
     let plan = note(&mut wrong, offer.plan_for_sale(&wish.plan, ids).ok_or(Refusal::NoSuchPlan));
-    let interval = note(&mut wrong, wish.interval.parse::<Interval>().map_err(|_| Refusal::NoSuchInterval));
+    let interval = note(&mut wrong, interval(&wish.interval));
     let currency = note(&mut wrong, currency(wish, buyer, default));
     let price = match (plan, interval, currency) {
         (Some(plan), Some(interval), Some(currency)) => {
@@ -186,7 +199,7 @@ pub fn order(
         _ => None,
     };
     let price = price.and_then(|price| note(&mut wrong, price.id.parse().map_err(|_| Refusal::NoSuchPlan)));
-    let quantity = plan.and_then(|plan| note(&mut wrong, quantity(wish, plan)));
+    let quantity = note(&mut wrong, quantity(wish.quantity.as_deref(), 1, plan));
     let trial_days = plan.and_then(|plan| note(&mut wrong, trial_days(wish, plan, buyer, trust)));
     let (Some(plan), Some(price), Some(interval), Some(currency), Some(quantity), Some(trial_days)) =
         (plan, price, interval, currency, quantity, trial_days)
@@ -208,7 +221,7 @@ pub fn order(
 }
 
 /// What is right; what is wrong is noted.
-fn note<T>(wrong: &mut Vec<Refusal>, result: Result<T, Refusal>) -> Option<T> {
+pub fn note<T>(wrong: &mut Vec<Refusal>, result: Result<T, Refusal>) -> Option<T> {
     result.map_err(|refusal| wrong.push(refusal)).ok()
 }
 
@@ -236,14 +249,26 @@ fn currency(wish: &Wish, buyer: &Buyer, default: Currency) -> Result<Currency, R
     }
 }
 
-fn quantity(wish: &Wish, plan: &Plan) -> Result<i64, Refusal> {
-    let quantity = match wish.quantity.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        None => 1,
+/// How often a wish is charged.
+///
+/// # Errors
+/// It names no interval.
+pub fn interval(text: &str) -> Result<Interval, Refusal> {
+    text.parse().map_err(|_| Refusal::NoSuchInterval)
+}
+
+/// How many of a plan's price a wish is for, `absent` where it does not say. Without a plan it is judged as for any.
+///
+/// # Errors
+/// It is no number of seats, or the plan has none.
+pub fn quantity(text: Option<&str>, absent: i64, plan: Option<&Plan>) -> Result<i64, Refusal> {
+    let quantity = match text.map(str::trim).filter(|text| !text.is_empty()) {
+        None => absent,
         Some(text) => text.parse().map_err(|_| Refusal::Quantity)?,
     };
     match quantity {
         1 => Ok(1),
-        2..=MAX_QUANTITY if plan.facts.per_seat => Ok(quantity),
+        2..=MAX_QUANTITY if plan.is_none_or(|plan| plan.facts.per_seat) => Ok(quantity),
         2..=MAX_QUANTITY => Err(Refusal::NotPerSeat),
         _ => Err(Refusal::Quantity),
     }

@@ -80,19 +80,29 @@ pub async fn place(app: &App, asked: Asked<'_>, budget: Budget) -> Result<Placed
     let buyer = store::buyer(&mut tx, tenant.id.as_str()).await?.ok_or(Error::NotFound)?;
     drop(tx);
     let order = super::order(wish, &offer, &tenant.ids(), &buyer, app.catalog.currency, trust);
-    let (Ok(order), Some(word)) = (&order, &wish.coupon) else { return Ok(order) };
+    let Some(word) = &wish.coupon else { return Ok(order) };
+    Ok(match (order, discount(app, word, trust, budget).await) {
+        (Ok(order), Ok(Some(discount))) => Ok(Order { discount, ..order }),
+        (Ok(_), Ok(None)) => Err(vec![Refusal::NoSuchDiscount]),
+        (Ok(_), Err(error)) => return Err(error),
+        (Err(wrong), Ok(None)) => Err(wrong.into_iter().chain([Refusal::NoSuchDiscount]).collect()),
+        // An order that cannot be is refused also where Stripe does not answer.
+        (Err(wrong), _) => Err(wrong),
+    })
+}
+
+/// What a word takes off; none where nothing has that name.
+async fn discount(app: &App, word: &str, trust: Trust, budget: Budget) -> Result<Option<CheckoutDiscount>> {
     let found = match trust {
         Trust::Customer => {
             coupons::promotion_code(&app.stripe, word, budget).await?.map(Discount::PromotionCode)
         }
         Trust::Host => coupons::discount(&app.stripe, word, budget).await?,
     };
-    let discount = match found {
-        Some(Discount::PromotionCode(code)) => CheckoutDiscount::PromotionCode(code.id),
-        Some(Discount::Coupon(coupon)) => CheckoutDiscount::Coupon(coupon.id),
-        None => return Ok(Err(vec![Refusal::NoSuchDiscount])),
-    };
-    Ok(Ok(Order { discount, ..order.clone() }))
+    Ok(found.map(|found| match found {
+        Discount::PromotionCode(code) => CheckoutDiscount::PromotionCode(code.id),
+        Discount::Coupon(coupon) => CheckoutDiscount::Coupon(coupon.id),
+    }))
 }
 
 /// Where the tenant can pay for what it asks for: the page of its one open session.

@@ -11,9 +11,11 @@ use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 
 use super::start::{self, Asked};
-use super::{Refusal, Trust, Wish, store};
+use super::{Trust, Wish, store};
 use crate::app::App;
 use crate::auth::{Manager, Reader};
+use crate::catalog;
+use crate::catalog::web::Typed;
 use crate::error::{Error, FieldError, Result};
 use crate::stripe::Budget;
 use crate::stripe::snapshot::{CheckoutStatus, PaymentStatus};
@@ -46,17 +48,13 @@ async fn subscribe(
     let budget = Budget::page();
     let asked = Asked { tenant: &who.tenant, actor: &who.actor(), wish: &wish, trust: Trust::Customer };
     let url = Box::pin(start::start(&app, asked, page.language(), budget)).await?;
-    let named = |refusals: Vec<Refusal>| refusals.into_iter().map(|refusal| named(&page, refusal)).collect();
-    let url = url.map_err(|refusals| Error::Invalid(named(refusals)))?;
-    Ok(redirect_out(&url, page.site())?.into_response())
-}
-
-fn named(page: &Page, refusal: Refusal) -> FieldError {
-    let error = FieldError::new(refusal.field(), refusal.key());
-    match refusal {
-        Refusal::CurrencyLocked(currency) => error.with("currency", currency.code().to_uppercase()),
-        Refusal::Quantity => error.with("most", page.number(super::MAX_QUANTITY)),
-        _ => error,
+    match url {
+        Ok(url) => Ok(redirect_out(&url, page.site())?.into_response()),
+        Err(refusals) => {
+            let page = page.with_errors(refusals.into_iter().map(FieldError::from).collect());
+            let Wish { plan, interval, currency, quantity, .. } = wish;
+            catalog::web::again(page, &app, &who, Typed { plan, interval, currency, quantity }).await
+        }
     }
 }
 

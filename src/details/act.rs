@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::change::{Change, named_in_list};
+use super::change::{Change, TaxIdsToDo, named_in_list};
 use super::{Details, Known, TypedTaxId, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
@@ -112,15 +112,7 @@ pub async fn change(
     change: &Change,
     budget: Budget,
 ) -> Result<bool> {
-    let known = known(app, tenant).await?;
-    let (details, mut to_do) = match (change.details(&known), change.tax_ids(&known)) {
-        (Ok(details), Ok(to_do)) => (details, to_do),
-        (details, tax_ids) => {
-            let mut errors: Vec<_> = details.err().into_iter().flatten().map(named_in_address).collect();
-            errors.extend(tax_ids.err().into_iter().flatten());
-            return Err(Error::Invalid(errors));
-        }
-    };
+    let (details, mut to_do) = judged(change, &known(app, tenant).await?).map_err(Error::Invalid)?;
     let differs = details.is_some() || !to_do.gone.is_empty() || !to_do.new.is_empty();
     if let Some(details) = details {
         let saved = save(app, tenant, actor, tenant.language, &details, budget).await;
@@ -134,6 +126,28 @@ pub async fn change(
     }
     add_all(app, tenant, actor, &later, budget).await?;
     Ok(differs)
+}
+
+/// What is wrong with a change of several details, as far as the portal can tell; nothing comes of it.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn judge(app: &App, tenant: &Tenant, change: &Change) -> Result<Vec<FieldError>> {
+    Ok(judged(change, &known(app, tenant).await?).err().unwrap_or_default())
+}
+
+/// What a change comes to, or each field that is wrong, by the names that programs know them by.
+fn judged(
+    change: &Change,
+    known: &Known,
+) -> std::result::Result<(Option<Details>, TaxIdsToDo), Vec<FieldError>> {
+    match (change.details(known), change.tax_ids(known)) {
+        (Ok(details), Ok(to_do)) => Ok((details, to_do)),
+        (details, tax_ids) => {
+            let details = details.err().into_iter().flatten().map(named_in_address);
+            Err(details.chain(tax_ids.err().into_iter().flatten()).collect())
+        }
+    }
 }
 
 async fn add_all(

@@ -121,35 +121,36 @@ impl FromStr for Country {
     }
 }
 
-/// The fields of a change; none where one of them is wrong. All may be absent.
-pub fn read(fields: &mut Fields) -> Option<Change> {
+/// The fields of a change. All may be absent; those whose form is wrong are left out and noted.
+pub fn read(fields: &mut Fields) -> Change {
     let name = fields.optional("name", text(1, 200));
     let email = fields.optional("email", parsed::<Email>("details-wrong-email"));
     let address = fields.object("address", lines);
     let tax_ids = fields.list("tax_ids", 0..=MOST_TAX_IDS, |one| {
         let kind = one.required("type", parsed::<Word>("details-wrong-kind"));
         let value = one.required("value", text(1, 50));
-        Some(TypedTaxId { kind: kind?.0, value: value? })
+        let kind = kind.map(|kind| kind.0).unwrap_or_default();
+        Some(TypedTaxId { kind, value: value.unwrap_or_default() })
     });
-    Some(Change {
-        name: name?,
-        email: email?.map(|email| email.as_str().to_owned()),
-        address: address?.unwrap_or_default(),
-        tax_ids: tax_ids?,
-    })
+    Change {
+        name: name.flatten(),
+        email: email.flatten().map(|email| email.as_str().to_owned()),
+        address: address.flatten().unwrap_or_default(),
+        tax_ids: tax_ids.flatten(),
+    }
 }
 
 fn lines(fields: &mut Fields) -> Option<Lines> {
-    let mut line = |name| fields.optional(name, text(0, 200));
+    let mut line = |name| fields.optional(name, text(0, 200)).flatten();
     let (line1, line2, city) = (line("line1"), line("line2"), line("city"));
     let (state, postal_code) = (line("state"), line("postal_code"));
     let country = fields.optional("country", parsed::<Country>("details-wrong-country"));
     Some(Lines {
-        line1: line1?,
-        line2: line2?,
-        city: city?,
-        state: state?,
-        postal_code: postal_code?,
-        country: country?.map(|country| country.0),
+        line1,
+        line2,
+        city,
+        state,
+        postal_code,
+        country: country.flatten().map(|country| country.0),
     })
 }

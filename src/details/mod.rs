@@ -10,7 +10,7 @@ pub mod countries;
 pub mod store;
 pub mod web;
 
-pub use act::{add_tax_id, change, remove_tax_id, save};
+pub use act::{add_tax_id, change, judge, remove_tax_id, save};
 pub use web::router;
 
 use serde::{Deserialize, Serialize};

@@ -104,13 +104,13 @@ impl Input for Asked {
         let status = fields.optional("status", one_of(&Word::ALL.map(|word| (word.as_str(), word))));
         let from = fields.optional("from_date", day);
         let to = fields.optional("to_date", day);
-        let (offset, cursor, from, to) = (offset?, cursor?, from?, to?);
-        if offset.is_some() && cursor.is_some() {
+        if offset.flatten().is_some() && matches!(cursor, Some(Some(_))) {
             fields.refuse_with("cursor", "invoices-offset-or-cursor");
         }
-        if from.zip(to).is_some_and(|(from, to)| from > to) {
+        if from.flatten().zip(to.flatten()).is_some_and(|(from, to)| from > to) {
             fields.refuse_with("to_date", "invoices-bad-order");
         }
+        let (offset, cursor, from, to) = (offset?, cursor?, from?, to?);
         Some(Self { limit: limit?, offset: offset.unwrap_or(0), cursor, status: status?, from, to })
     }
 }

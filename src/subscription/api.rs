@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 
 use super::{Billing, Subscription as Row, Task, portal, store};
 use crate::access::{self, Access};
-use crate::api::fields::{one_of, text};
-use crate::api::view::{own_path, percent, told};
+use crate::api::fields::one_of;
+use crate::api::view::{percent, told};
 use crate::api::{Caller, Fields, Input, Json, TenantAdministrator, TenantReader};
 use crate::app::App;
 use crate::catalog::policy::MetricKind;
@@ -265,7 +265,7 @@ impl Input for Errand {
             ("subscription_update", Task::Update),
         ];
         let task = fields.or("flow", Task::Whole, one_of(&tasks));
-        let return_url = fields.optional("return_url", text(1, 2_000));
+        let return_url = fields.own_path("return_url");
         Some(Self { task: task?, return_url: return_url? })
     }
 }
@@ -291,11 +291,9 @@ async fn open_portal(
     manager: TenantAdministrator,
     Json(errand): Json<Errand>,
 ) -> Result<axum::Json<Link>> {
-    let wish = errand.return_url.as_deref().unwrap_or("/");
-    let next = own_path("return_url", wish, &app.config.site)?;
+    let next = errand.return_url.as_deref().unwrap_or("/");
     let tenant = &manager.tenant;
-    let url = portal::open(&app, tenant, errand.task, &next, tenant.language, Budget::page())
-        .await
-        .map_err(told)?;
+    let url =
+        portal::open(&app, tenant, errand.task, next, tenant.language, Budget::page()).await.map_err(told)?;
     Ok(axum::Json(Link { url }))
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::provision::{self, Change, Person, Wanted};
+use super::provision::{self, Change, Members, Person, Wanted};
 use super::{ExternalId, Tenant as Row, store, words};
 use crate::api::caller::{ReadTenants, WriteTenants};
 use crate::api::fields::{one_of, parsed, text};
@@ -144,13 +144,20 @@ fn time_zone(fields: &mut Fields) -> Option<Option<String>> {
     Some(name.flatten())
 }
 
-fn members(fields: &mut Fields) -> Option<Option<Vec<Person>>> {
-    fields.list("members", 1..=MOST_MEMBERS, |fields| {
+fn members(fields: &mut Fields) -> Option<Option<Members>> {
+    let people = fields.list("members", 1..=MOST_MEMBERS, |fields| {
         let email = fields.required("email", parsed::<Email>("tenants-email"));
         let name = fields.optional("name", text(1, 200));
         let role = fields.required("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
         Some(Person { email: email?, name: name?, role: role? })
-    })
+    });
+    match people?.map(Members::new).transpose() {
+        Ok(members) => Some(members),
+        Err(key) => {
+            fields.refuse_with("members", key);
+            None
+        }
+    }
 }
 
 impl Input for New {
@@ -167,7 +174,7 @@ impl Input for New {
             email: email??,
             language: locale?,
             time_zone: time_zone?,
-            members: members?.unwrap_or_default(),
+            members: members?,
         }))
     }
 }

@@ -26,8 +26,8 @@ pub struct Wanted {
     pub language: Option<Language>,
     /// Its IANA time zone; UTC where it is not said.
     pub time_zone: Option<String>,
-    /// Who is to belong to it.
-    pub members: Vec<Person>,
+    /// Who is to belong to it; nobody yet where it is not said.
+    pub members: Option<Members>,
 }
 
 /// What is to change of a tenant: what is not named stays.
@@ -42,7 +42,7 @@ pub struct Change {
     /// Its IANA time zone.
     pub time_zone: Option<String>,
     /// All who are to belong to it.
-    pub members: Option<Vec<Person>>,
+    pub members: Option<Members>,
 }
 
 /// Somebody who is to be a member.
@@ -54,6 +54,28 @@ pub struct Person {
     pub name: Option<String>,
     /// As what.
     pub role: Role,
+}
+
+/// All who are to belong to a tenant: each once, an owner among them.
+#[derive(Clone, Debug)]
+pub struct Members(Vec<Person>);
+
+impl Members {
+    /// These people, in the order of their addresses: two requests that make the same people wait for one another, and neither
+    /// for both.
+    ///
+    /// # Errors
+    /// The key of what is wrong: no owner is among them, or somebody is there twice.
+    pub fn new(mut people: Vec<Person>) -> Result<Self, &'static str> {
+        people.sort_by(|one, other| one.email.as_str().cmp(other.email.as_str()));
+        if !people.iter().any(|person| person.role == Role::Owner) {
+            return Err("tenants-no-owner");
+        }
+        if people.windows(2).any(|two| matches!(two, [one, other] if one.email == other.email)) {
+            return Err("tenants-member-twice");
+        }
+        Ok(Self(people))
+    }
 }
 
 /// Makes a tenant with its members, or finds the one that has the host's id; whether it was made.
@@ -76,8 +98,8 @@ pub async fn create_or_find(tx: &mut Tx, wanted: &Wanted, by: &By) -> Result<(Te
         return Ok((tenant.ok_or(Error::NotFound)?, false));
     };
     by.record(tx, &tenant.id, "tenant.created", tenant.id.as_str(), None, None).await?;
-    if !wanted.members.is_empty() {
-        set_members(tx, &tenant.id, &wanted.members, by).await?;
+    if let Some(members) = &wanted.members {
+        set_members(tx, &tenant.id, members, by).await?;
     }
     Ok((tenant, true))
 }
@@ -110,20 +132,11 @@ pub async fn update(tx: &mut Tx, tenant: &TenantId, change: &Change, by: &By) ->
 }
 
 /// Exactly these are to be members. Who goes, and whose role becomes another, does so by the rules of `members`.
-async fn set_members(tx: &mut Tx, tenant: &TenantId, people: &[Person], by: &By) -> Result<()> {
-    if !people.iter().any(|person| person.role == Role::Owner) {
-        return Err(Error::field("members", "tenants-no-owner"));
-    }
+async fn set_members(tx: &mut Tx, tenant: &TenantId, Members(people): &Members, by: &By) -> Result<()> {
     members::store::lock(tx, tenant).await?;
     let mut wanted: HashMap<UserId, Role> = HashMap::with_capacity(people.len());
-    // In the order of their addresses: two requests that make the same people wait for one another, and neither for both.
-    let mut people: Vec<&Person> = people.iter().collect();
-    people.sort_by_key(|person| person.email.as_str());
     for person in people {
-        let user = join(tx, tenant, person, by).await?;
-        if wanted.insert(user, person.role).is_some() {
-            return Err(Error::field("members", "tenants-member-twice"));
-        }
+        wanted.insert(join(tx, tenant, person, by).await?, person.role);
     }
     let mut there = store::members(tx, tenant, i64::MAX).await?;
     // New owners first: one always remains.

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::api::caller::{CheckUsage, ReadUsage, WriteUsage};
 use crate::api::fields::{day, integer, moment, text};
-use crate::api::view::{Amount, percent, together};
-use crate::api::{Fields, For, Input, Json, Query};
+use crate::api::view::{Amount, percent};
+use crate::api::{Draft, Fields, For, Input, Query};
 use crate::app::App;
 use crate::catalog::policy::{Catalog, MetricKind};
 use crate::error::{Error, FieldError, Result};
@@ -194,18 +194,16 @@ impl Input for Asked {
 
 impl Asked {
     /// The first and the last day, by number.
-    fn days(&self, now: Timestamp) -> Result<(i64, i64)> {
+    fn days(&self, now: Timestamp) -> Result<(i64, i64), FieldError> {
         let number = |date: Date| TimeZone::UTC.to_timestamp(date.into()).map(day_of).ok();
         let to = self.to.map_or_else(|| Some(day_of(now)), number);
-        let to = to.ok_or_else(|| Error::field("to_date", "api-field-day"))?;
+        let to = to.ok_or_else(|| FieldError::new("to_date", "api-field-day"))?;
         let from = self.from.map_or(Some(to - DAYS + 1), number);
-        let from = from.ok_or_else(|| Error::field("from_date", "api-field-day"))?;
+        let from = from.ok_or_else(|| FieldError::new("from_date", "api-field-day"))?;
         match to - from {
-            ..0 => Err(Error::field("to_date", "invoices-bad-order")),
+            ..0 => Err(FieldError::new("to_date", "invoices-bad-order")),
             0..MOST_DAYS => Ok((from, to)),
-            _ => Err(Error::Invalid(vec![
-                FieldError::new("from_date", "usage-too-long").with("most", MOST_DAYS),
-            ])),
+            _ => Err(FieldError::new("from_date", "usage-too-long").with("most", MOST_DAYS)),
         }
     }
 }
@@ -245,7 +243,9 @@ async fn history(
     let metric = asked.metric.as_deref().map_or(Ok(()), |id| known(&app.catalog, id).map(drop));
     let (from, to) = match (metric, asked.days(app.clock.now())) {
         (Ok(()), Ok(days)) => days,
-        (metric, days) => return Err(together(metric.err().into_iter().chain(days.err()))),
+        (metric, days) => {
+            return Err(Error::Invalid(metric.err().into_iter().chain(days.err()).collect()));
+        }
     };
     let mut tx = app.db.read().await?;
     let (tenant, metric) = (&reader.tenant.id, asked.metric.as_deref());
@@ -259,8 +259,8 @@ async fn history(
 }
 
 /// The metric's kind, if the catalogue has it.
-fn known(catalog: &Catalog, id: &str) -> Result<MetricKind> {
-    let metric = catalog.metric(id).ok_or_else(|| Error::field("metric_type", "usage-no-metric"))?;
+fn known(catalog: &Catalog, id: &str) -> Result<MetricKind, FieldError> {
+    let metric = catalog.metric(id).ok_or_else(|| FieldError::new("metric_type", "usage-no-metric"))?;
     Ok(metric.kind)
 }
 
@@ -327,11 +327,11 @@ fn event(fields: &mut Fields) -> Option<Report> {
     let key = fields.required("idempotency_key", text(1, LONGEST_KEY));
     let occurred_at = fields.optional("occurred_at", moment);
     Some(Report {
-        metric: metric?,
-        quantity: quantity?,
-        value: value?,
-        idempotency_key: key?,
-        occurred_at: occurred_at?,
+        metric: metric.unwrap_or_default(),
+        quantity: quantity.flatten(),
+        value: value.flatten(),
+        idempotency_key: key.unwrap_or_default(),
+        occurred_at: occurred_at.flatten(),
     })
 }
 
@@ -397,9 +397,9 @@ enum UsageReported {
 async fn increment(
     State(app): State<App>,
     reporter: For<WriteUsage>,
-    Json(reported): Json<Reported>,
+    mut draft: Draft<Reported>,
 ) -> Result<axum::Json<UsageReported>> {
-    let (reports, is_one) = match reported {
+    let (reports, is_one) = match std::mem::replace(&mut draft.value, Reported::Many(Vec::new())) {
         Reported::One(report) => (vec![report], true),
         Reported::Many(reports) => (reports, false),
     };
@@ -418,8 +418,8 @@ async fn increment(
             }
         }
     }
-    if !wrong.is_empty() {
-        return Err(Error::Invalid(wrong));
+    if draft.is_wrong() || !wrong.is_empty() {
+        return Err(draft.refused(wrong));
     }
     let answers = app.usage.record(events).await?;
     let mut data: Vec<UsageAnswer> = names.into_iter().zip(answers).map(answered).collect();
@@ -468,7 +468,7 @@ impl Input for Question {
     fn read(fields: &mut Fields) -> Option<Self> {
         let metric = fields.required("metric_type", text(1, 100));
         let quantity = fields.or("quantity", 1, integer(1, MOST));
-        Some(Self { metric: metric?, quantity: quantity? })
+        Some(Self { metric: metric.unwrap_or_default(), quantity: quantity.unwrap_or(1) })
     }
 }
 
@@ -511,10 +511,13 @@ struct UsageCheck {
 async fn check(
     State(app): State<App>,
     asker: For<CheckUsage>,
-    Json(question): Json<Question>,
+    draft: Draft<Question>,
 ) -> Result<axum::Json<UsageCheck>> {
-    let Question { metric, quantity } = question;
-    known(&app.catalog, &metric)?;
+    let wrong = known(&app.catalog, &draft.value.metric).err();
+    if draft.is_wrong() || wrong.is_some() {
+        return Err(draft.refused(wrong));
+    }
+    let Question { metric, quantity } = draft.value;
     let mut tx = app.db.read().await?;
     let found =
         store::check(&mut tx, &asker.tenant.id, &app.catalog, &metric, quantity, app.clock.now()).await?;

@@ -144,6 +144,7 @@ fn words(error: &Error) -> (&'static str, &'static str) {
         Error::PayloadTooLarge => ("web-too-large-title", "web-too-large-text"),
         Error::StripeUnavailable { .. } => ("web-stripe-title", "web-stripe-text"),
         Error::StripeFailed(_) => ("web-stripe-failed-title", "web-stripe-failed-text"),
+        Error::PageNotAllowed(_) => ("web-stripe-page-title", "web-stripe-page-text"),
         Error::Unavailable(_) => ("web-unavailable-title", "web-unavailable-text"),
         Error::Internal(_) => ("web-internal-title", "web-internal-text"),
     }
@@ -187,6 +188,9 @@ fn developer_words(error: &Error) -> String {
         }
         Error::StripeFailed(_) => {
             "Stripe's answer could not be used; ask for the state of things before you try again".to_owned()
+        }
+        Error::PageNotAllowed(_) => {
+            "the portal is not set up to send browsers to Stripe's page; nothing changed".to_owned()
         }
         Error::Unavailable(_) => "temporarily unavailable; a retry is safe".to_owned(),
         other => other.to_string(),

@@ -1,5 +1,6 @@
 //! Forms: what was posted cannot be reached before it is known to come from a page of ours.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -36,8 +37,41 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
         if !token.is_some_and(|(_, token)| visit.is_form_token(&token)) {
             return Err(Error::Forged("the token is missing or not this visitor's"));
         }
-        let fields = serde_urlencoded::Deserializer::new(form_urlencoded::parse(&bytes));
-        serde_path_to_error::deserialize(fields).map(Self).map_err(|error| unreadable(&error))
+        read(&bytes).map(Self)
+    }
+}
+
+/// What stands in for a field that is wrong while the others are read: a text, a number, a yes.
+const STAND_INS: [&str; 3] = ["", "0", "true"];
+
+/// Most fields that one answer names.
+const MOST_WRONG: usize = 50;
+
+/// Reads a form. Where a field is missing or of the wrong kind, what else is wrong is looked for as if it were not.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut body = Cow::Borrowed(bytes);
+    let mut wrong: Vec<FieldError> = Vec::new();
+    let mut tried = 0;
+    loop {
+        let fields = serde_urlencoded::Deserializer::new(form_urlencoded::parse(&body));
+        let error = match serde_path_to_error::deserialize(fields) {
+            Ok(form) if wrong.is_empty() => return Ok(form),
+            Ok(_) => return Err(Error::Invalid(wrong)),
+            Err(error) => unreadable(&error),
+        };
+        let field = error.field.clone();
+        if wrong.last().is_some_and(|last| last.field == field) {
+            tried += 1;
+        } else {
+            tried = 0;
+            wrong.push(error);
+        }
+        let Some(stand_in) = STAND_INS.get(tried).filter(|_| wrong.len() <= MOST_WRONG) else {
+            return Err(Error::Invalid(wrong));
+        };
+        let others = form_urlencoded::parse(&body).filter(|(name, _)| *name != field);
+        let mut again = form_urlencoded::Serializer::new(String::new());
+        body = Cow::Owned(again.extend_pairs(others).append_pair(&field, stand_in).finish().into_bytes());
     }
 }
 
@@ -64,14 +98,38 @@ pub(crate) async fn collect(body: Body, most: usize) -> Result<bytes::Bytes> {
     }
 }
 
-fn unreadable(error: &serde_path_to_error::Error<serde_urlencoded::de::Error>) -> Error {
+fn unreadable(error: &serde_path_to_error::Error<serde_urlencoded::de::Error>) -> FieldError {
     let path = error.path().to_string();
     let words = error.inner().to_string();
     let missing = words.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
     match missing {
-        Some(field) => Error::Invalid(vec![FieldError::new(field, "web-field-missing").with("field", field)]),
-        None => {
-            Error::Invalid(vec![FieldError::new(path.as_str(), "web-field-unreadable").with("field", &path)])
-        }
+        Some(field) => FieldError::new(field, "web-field-missing").with("field", field),
+        None => FieldError::new(path.as_str(), "web-field-unreadable").with("field", &path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is never read whole")]
+    struct Typed {
+        name: String,
+        email: String,
+        seats: u32,
+        agreed: bool,
+    }
+
+    #[test]
+    fn every_field_that_is_missing_or_of_another_kind_is_named() {
+        let wrong = read::<Typed>(b"name=Ana&seats=many&csrf=x").expect_err("three are wrong");
+        let Error::Invalid(fields) = wrong else { unreachable!() };
+        let mut named: Vec<_> = fields.iter().map(|field| field.field.as_str()).collect();
+        named.sort_unstable();
+        assert_eq!(named, ["agreed", "email", "seats"]);
+        assert!(read::<Typed>(b"name=Ana&email=&seats=2&agreed=true").is_ok());
     }
 }

@@ -27,8 +27,7 @@ pub fn redirect(to: impl Into<String>) -> Redirect {
 pub fn redirect_out(to: &str, site: &Site) -> Result<Redirect> {
     let url = Url::parse(to).map_err(Error::internal)?;
     if !site.is_redirect_target(&url) {
-        let origin = url.origin().ascii_serialization();
-        return Err(Error::internal(format!("{origin} is not among STRIPE_REDIRECT_ORIGINS")));
+        return Err(Error::PageNotAllowed(url.origin().ascii_serialization()));
     }
     Ok(Redirect { to: url.into(), flash: None })
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use billing_portal::auth::Role;
 use billing_portal::catalog::product::ProductFacts;
 use billing_portal::catalog::{Amount, Interval, Offer, Plan, Price};
 use billing_portal::checkout::{Buyer, MAX_QUANTITY, Order, Refusal, Trust, Wish, order};
 use billing_portal::money::Currency;
 use http::StatusCode;
 
+use crate::support::portal::Portal;
 use crate::support::world::World;
 
 fn price(id: &str, interval: Interval, minor: i64) -> Price {
@@ -77,7 +79,7 @@ fn an_order_names_what_is_wrong_with_it() {
         (
             wish("nothing", "fortnight", Some("0"), None),
             plain(),
-            Err(vec![Refusal::NoSuchPlan, Refusal::NoSuchInterval]),
+            Err(vec![Refusal::NoSuchPlan, Refusal::NoSuchInterval, Refusal::Quantity]),
         ),
         (wish("team", "month", Some(&most), None), seats(), Ok(MAX_QUANTITY)),
         (wish("team", "year", Some("1"), Some("EUR")), plain(), Ok(1)),
@@ -164,6 +166,32 @@ both_databases! {
             owner.post("/checkout", &fields).await.expect(StatusCode::UNPROCESSABLE_ENTITY).shows(&[words]);
         }
         assert_eq!(world.stripe.exchanges().len(), before);
+    }
+
+    async fn everything_that_is_wrong_is_named_beside_what_was_typed(world: World) {
+        let (_, mut owner) = world.owner_of("Acme").await;
+        world.portal.run("update products set per_seat = true where plan = 'starter'").await;
+        owner.get("/plans").await;
+        let form = [("plan", "starter"), ("interval", "fortnight"), ("quantity", "0"), ("currency", "euros")];
+        let page = owner.post("/checkout", &form).await.expect(StatusCode::UNPROCESSABLE_ENTITY).shows(&[
+            "<title>Error: ", "#interval\">Choose monthly", "#quantity-starter\">The number of seats", "#currency\">There is no such currency",
+            "id=\"quantity-starter-error\"", "aria-describedby=\"quantity-starter-error\"",
+        ]);
+        let typed = page.body.split("id=\"quantity-starter\"").nth(1).unwrap().split('>').next().unwrap();
+        assert!(typed.contains("value=\"0\"") && typed.contains("aria-invalid"), "{typed}");
+        let form = [("plan", "nothing"), ("interval", "never"), ("quantity", "x")];
+        let page = owner.post("/checkout", &form).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        page.shows(&["There is no such plan.", "Choose monthly", "The number of seats"]);
+    }
+
+    async fn where_browsers_may_not_be_sent_to_stripe_a_page_says_so(world: World) {
+        // The same database and the same Stripe, without STRIPE_REDIRECT_ORIGINS.
+        let portal = Portal::with_stripe(world.portal.db.clone(), world.stripe.url().parse().unwrap(), "http://billing.test/");
+        let tenant = portal.tenant("Acme").await;
+        let owner = portal.user("Ana", &[(&tenant, Role::Owner)]).await;
+        let mut owner = portal.signed_in(&owner).await;
+        let page = world.choose(&mut owner, "professional", "month").await.expect(StatusCode::SERVICE_UNAVAILABLE);
+        page.shows(&["cannot be opened", "Nothing was charged and nothing has changed.", "href=\"/\""]);
     }
 
     async fn a_session_of_another_tenant_does_not_exist_on_the_way_back(world: World) {

@@ -76,6 +76,5 @@ auth-zone-wrong = Choose one of the time zones offered.
 
 auth-email-or-user = Name the person by email or by user_id, by one of the two.
 auth-user-malformed = The id of a user is up to 64 letters, digits, _ and -.
-auth-return-to-wrong = Name a path of the portal, such as /invoices.
 auth-link-no-user = There is no such user. With an email address and a role one is made.
 auth-link-no-member = The user is no member of this tenant. With a role they become one.

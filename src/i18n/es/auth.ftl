@@ -76,6 +76,5 @@ auth-zone-wrong = Elija una de las zonas horarias ofrecidas.
 
 auth-email-or-user = Indique la persona con email o con user_id, con uno de los dos.
 auth-user-malformed = El identificador de un usuario tiene hasta 64 letras, cifras, _ y -.
-auth-return-to-wrong = Indique una ruta del portal, como /invoices.
 auth-link-no-user = No existe ese usuario. Con un correo electrónico y un rol se crea.
 auth-link-no-member = El usuario no es miembro de esta empresa. Con un rol pasa a serlo.

@@ -143,23 +143,29 @@ fn currency(state: &mut State, order: &Order, customer: &Value) -> Answer<String
     let price = state.need(Kind::Price, &first.price, "items[0][price]")?;
     let held = customer.maybe_text("currency").filter(|held| tariff::speaks(&price, held));
     let wanted = order.currency.as_deref().or(held).unwrap_or_else(|| price.text("currency")).to_owned();
-    if let Some(held) = customer.maybe_text("currency").filter(|held| *held != wanted)
-        && busy(state, customer.text("id"))
-    {
-        return Err(ApiError::refused(format!(
-            "You cannot combine currencies on a single customer. This customer has an active subscription, \
-             subscription schedule, discount, quote, or invoice item with currency {held}."
-        )));
-    }
+    keep_currency(state, customer, &wanted)?;
     let chosen = wanted.clone();
     state.amend(Kind::Customer, customer.text("id"), |customer| customer["currency"] = json!(chosen));
     Ok(wanted)
 }
 
+/// A customer who has something going on in one currency buys nothing in another.
+pub(crate) fn keep_currency(state: &State, customer: &Value, wanted: &str) -> Answer<()> {
+    match customer.maybe_text("currency") {
+        Some(held) if held != wanted && busy(state, customer.text("id")) => Err(ApiError::refused(format!(
+            "You cannot combine currencies on a single customer. This customer has an active subscription, \
+             subscription schedule, discount, quote, or invoice item with currency {held}."
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn busy(state: &State, customer: &str) -> bool {
-    state.store.all(Kind::Subscription).any(|sub| {
-        sub.text("customer") == customer && !matches!(sub.text("status"), "canceled" | "incomplete_expired")
-    })
+    let any = |kind, holds: fn(&Value) -> bool| {
+        state.store.all(kind).any(|object| object.text("customer") == customer && holds(object))
+    };
+    any(Kind::Subscription, |sub| !matches!(sub.text("status"), "canceled" | "incomplete_expired"))
+        || any(Kind::InvoiceItem, |item| item["invoice"].is_null())
 }
 
 /// An item of a new subscription with its first period, and what that costs.

@@ -6,7 +6,7 @@ use super::paged;
 use crate::sandbox::billing::Proration;
 use crate::sandbox::billing::discounts;
 use crate::sandbox::billing::preview;
-use crate::sandbox::billing::subscribe::{Order, Wanted};
+use crate::sandbox::billing::subscribe::{self, Order, Wanted};
 use crate::sandbox::billing::tariff::Tariff;
 use crate::sandbox::errors::{Answer, ApiError};
 use crate::sandbox::form::Params;
@@ -169,9 +169,12 @@ fn currency(
     let held = customer.map(|customer| state.find(Kind::Customer, customer));
     let held = held.as_ref().and_then(|held| held.maybe_text("currency"));
     let held = held.filter(|held| crate::sandbox::billing::tariff::speaks(&first, held));
-    Ok(params
-        .text("currency")?
-        .map_or_else(|| held.unwrap_or(first.text("currency")).to_owned(), str::to_lowercase))
+    let wanted = params.text("currency")?;
+    let wanted = wanted.map_or_else(|| held.unwrap_or(first.text("currency")).to_owned(), str::to_lowercase);
+    if let Some(customer) = customer {
+        subscribe::keep_currency(state, &state.find(Kind::Customer, customer), &wanted)?;
+    }
+    Ok(wanted)
 }
 
 fn read_data(state: &State, params: &Params<'_>) -> Answer {

@@ -11,3 +11,4 @@ mod sign_in_links;
 mod subscription;
 mod tenants;
 mod usage;
+mod wrong;

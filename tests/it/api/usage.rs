@@ -81,7 +81,8 @@ both_databases! {
             { "metric_type": "nothing", "quantity": 1, "idempotency_key": "d" }, { "quantity": 1, "colour": "red" },
         ] });
         let reply = host.post("/usage/increment", &events).await.expect(400);
-        assert_eq!(named(&reply.body), ["events[1].quantity", "events[4].colour", "events[4].idempotency_key", "events[4].metric_type"]);
+        let all = ["events[1].quantity", "events[2].value", "events[3].metric_type", "events[4].colour", "events[4].idempotency_key", "events[4].metric_type"];
+        assert_eq!(named(&reply.body), all, "how it is written and what it means");
         let events = json!({ "events": [
             more(1, "a"), { "metric_type": "users", "quantity": 1, "idempotency_key": "c" },
             { "metric_type": "nothing", "quantity": 1, "idempotency_key": "d" },

@@ -234,6 +234,21 @@ both_databases! {
         review(&mut owner, "professional", "month", "2").await.expect(StatusCode::UNPROCESSABLE_ENTITY).shows(&["not sold by seat"]);
     }
 
+    async fn a_wish_that_is_wrong_in_several_ways_comes_back_as_it_was_typed(world: World) {
+        let (_, mut owner) = world.owner_of("Acme").await;
+        world.portal.run("update products set per_seat = true where plan = 'starter'").await;
+        world.subscribe(&mut owner, "starter", "month", PAYS).await;
+        let all = review(&mut owner, "nothing", "never", "x").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        all.shows(&["<title>Error: ", "There is no such plan.", "Choose monthly or yearly billing.", "The number of seats must be"]);
+        let page = review(&mut owner, "starter", "year", "12000").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        let page = page.shows(&["#quantity-starter\">The number of seats", "from 1 to 10,000", "id=\"quantity-starter-error\""]);
+        let typed = page.body.split("id=\"quantity-starter\"").nth(1).unwrap().split('>').next().unwrap();
+        assert!(typed.contains("value=\"12000\"") && page.body.contains("name=\"interval\" value=\"year\""), "{typed}");
+        let (_, mut nobody) = world.owner_of("Other").await;
+        let alone = review(&mut nobody, "nothing", "never", "x").await.expect(StatusCode::CONFLICT);
+        assert!(!alone.body.contains("There is no such plan."), "what stands in the way of every change comes alone");
+    }
+
     async fn a_change_whose_payment_fails_leaves_the_old_plan_and_can_be_paid_or_falls(world: World) {
         for (place, number) in ["4000000000000341", "4000002500003155", "4000000000000002"].into_iter().enumerate() {
             let (tenant, mut owner) = world.owner_of(&format!("Acme {place}")).await;

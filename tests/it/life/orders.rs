@@ -62,4 +62,39 @@ both_databases! {
         assert_eq!(world.portal.count(open).await, 0, "nothing stands in the way of the next");
         host.post("/subscription/create", &order("50OFF")).await.expect(201);
     }
+
+    async fn a_currency_that_stripe_keeps_and_our_rows_do_not_know_is_named(world: World) {
+        let (tenant, mut owner) = world.owner_of("Acme").await;
+        world.choose(&mut owner, "starter", "month").await.expect(http::StatusCode::SEE_OTHER);
+        let customer = world.customer_of(&tenant).await;
+        world.settle().await;
+        // Somebody sold the company something in dollars and took it back half used: the credit waits, and nobody told us.
+        world.control.ask(Method::POST, "deliveries/hold", &json!({})).await.unwrap();
+        let product = world.post("/products", json!({ "name": "Support" })).await;
+        let price = json!({ "product": product["id"], "currency": "usd", "unit_amount": 5000, "recurring": { "interval": "month" } });
+        let price = world.post("/prices", price).await;
+        let card = world.post("/payment_methods/pm_card_visa/attach", json!({ "customer": customer })).await;
+        let sold = json!({ "customer": customer, "items": [{ "price": price["id"] }], "default_payment_method": card["id"] });
+        let sold = world.post("/subscriptions", sold).await;
+        world.days(3).await;
+        let path = format!("/subscriptions/{}", sold["id"].as_str().unwrap());
+        world.api(stripe_client_core::StripeMethod::Delete, &path, json!({ "prorate": true, "invoice_now": false })).await;
+        world.control.ask(Method::POST, "deliveries/drop", &json!({})).await.unwrap();
+        assert_eq!(world.portal.count("select count(*) from customers where currency = 'usd'").await, 0);
+
+        let host = world.portal.host(&[Scope::BillingWrite]).await.tenant(&tenant);
+        let order = json!({ "plan_id": "professional", "billing_interval": "month", "currency": "eur" });
+        for _ in 0..2 {
+            let refused = host.post("/subscription/create", &order).await.expect(400);
+            let details = refused.body["details"].as_object().unwrap();
+            assert_eq!(details.keys().collect::<Vec<_>>(), ["currency"], "{}", refused.body);
+            assert!(details["currency"].as_str().unwrap().contains("billed in USD"), "{}", refused.body);
+        }
+        let asked = world.last("POST", "/v1/checkout/sessions");
+        assert!(asked["error"]["message"].as_str().unwrap().contains("combine currencies"), "Stripe said it: {asked}");
+        assert_eq!(world.portal.count("select count(*) from customers where currency = 'usd'").await, 1, "and it is on record");
+        owner.get("/plans").await;
+        let page = owner.post("/checkout", &[("plan", "professional"), ("interval", "month"), ("currency", "eur")]).await;
+        page.expect(http::StatusCode::UNPROCESSABLE_ENTITY).shows(&["Your account is billed in USD"]);
+    }
 }
