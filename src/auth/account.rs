@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::json;
 use tower_sessions::Session;
 
-use super::web::Nothing;
 use super::{Auth, Device, Membership, SignedIn, User, Visitor, store};
 use crate::audit::{self, Actor, Entry};
 use crate::clock::from_seconds;
@@ -19,7 +18,7 @@ use crate::db::{SessionInfo, SessionStore};
 use crate::error::{Error, FieldError, Result};
 use crate::i18n::{self, Language};
 use crate::tenants::words;
-use crate::web::{ClientAddress, Flash, Form, Html, LanguageChoice, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, LanguageChoice, Nothing, Page, redirect};
 
 /// The routes of the account.
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S>

@@ -16,13 +16,13 @@ use super::link::Purpose;
 use super::store::links::{self, Link};
 use super::throttle::{Limit, Refused};
 use super::token::over;
-use super::web::{Nothing, home};
+use super::web::home;
 use super::{Auth, Email, Origin, Token, Visitor};
 use crate::audit::{self, Actor, Entry};
 use crate::db::Tx;
 use crate::error::{FieldError, Result};
 use crate::id;
-use crate::web::{ClientAddress, Flash, Form, Html, Page, no_referrer, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, no_referrer, redirect};
 
 /// The routes of one-time links.
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S>

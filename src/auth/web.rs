@@ -12,7 +12,7 @@ use tower_sessions::Session;
 use super::sign_in::Outcome;
 use super::{Auth, Origin, SignedIn, Visitor};
 use crate::error::{Error, FieldError, Result};
-use crate::web::{ClientAddress, Flash, Form, Html, Page, local_path, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, local_path, redirect};
 
 /// The routes of this feature.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
@@ -105,10 +105,6 @@ async fn sign_out(
     }
     Ok(redirect("/sign-in").flash(Flash::success("auth-signed-out")).into_response())
 }
-
-/// A form that says nothing but that it is ours.
-#[derive(Deserialize)]
-pub(crate) struct Nothing {}
 
 /// The first page of somebody: what only members may see is not the first page of others.
 pub(crate) fn home(signed_in: &SignedIn) -> &'static str {

@@ -21,7 +21,7 @@ use crate::stripe::Budget;
 use crate::stripe::calls::subscriptions::Reason;
 use crate::stripe::snapshot::SubscriptionStatus;
 use crate::subscription::{Billing, Subscription, store};
-use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
+use crate::web::{Flash, Form, Html, Nothing, Page, Redirect, redirect};
 
 /// The routes of this folder.
 pub fn router() -> Router<App> {
@@ -239,9 +239,6 @@ async fn ask_collect(page: Page, State(app): State<App>, who: Administrator) -> 
     })
     .await
 }
-
-#[derive(Deserialize)]
-struct Nothing {}
 
 async fn resume(
     State(app): State<App>,

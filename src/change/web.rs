@@ -19,7 +19,7 @@ use crate::catalog::web::Typed;
 use crate::clock::from_seconds;
 use crate::error::{Error, Result, WayOn};
 use crate::stripe::Budget;
-use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
+use crate::web::{Flash, Form, Html, Nothing, Page, Redirect, redirect};
 
 /// The routes of this folder.
 pub fn router() -> Router<App> {
@@ -248,9 +248,6 @@ async fn ask_again(
         Err(other) => Err(other),
     }
 }
-
-#[derive(Deserialize)]
-struct Nothing {}
 
 async fn undo(State(app): State<App>, who: Manager, Form(Nothing {}): Form<Nothing>) -> Result<Redirect> {
     act::undo(&app, &who.tenant, &who.actor(), Budget::page()).await?;

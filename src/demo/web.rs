@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::{self, Origin, SignedIn};
 use crate::checkout;
 use crate::error::{Error, Result};
-use crate::web::{Flash, Form, Html, Page, local_path, redirect};
+use crate::web::{Flash, Form, Html, Nothing, Page, local_path, redirect};
 
 /// The demo's own pages.
 pub fn router() -> Router<App> {
@@ -92,10 +92,6 @@ async fn sign_in(
     let home = if company.is_some_and(|company| company.tenant.is_some()) { "/" } else { "/staff" };
     Ok(redirect(home).into_response())
 }
-
-/// A form that says nothing but that it is ours.
-#[derive(Deserialize)]
-struct Nothing {}
 
 /// Signs in as the staff and opens the mails: every mail of the demo, a click away from whoever it went to.
 async fn outbox(

@@ -15,7 +15,7 @@ use crate::error::{FieldError, Result};
 use crate::money::{Money, totals};
 use crate::stripe::{Budget, snapshot};
 use crate::tenants::Tenant;
-use crate::web::{Csv, Form, Html, Page, Redirect, redirect_out};
+use crate::web::{Csv, Form, Html, Nothing, Page, Redirect, redirect_out};
 
 /// Rows of the accountant's file that are read at once.
 const EXPORT_STEP: i64 = 1000;
@@ -143,10 +143,6 @@ async fn detail(
     let may_pay = reader.role.manages_billing() && detail.invoice.is_payable();
     Ok(Html(DetailPage { detail, may_pay, page }))
 }
-
-/// A form that carries nothing but its token.
-#[derive(serde::Deserialize)]
-struct Nothing {}
 
 async fn pdf(
     page: Page,

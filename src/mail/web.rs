@@ -17,7 +17,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::auth::Staff;
 use crate::error::{Error, Result, WayOn};
 use crate::i18n::Language;
-use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, redirect};
 
 /// Mails on a page.
 const PAGE: usize = 50;
@@ -177,10 +177,6 @@ fn preview(html: String) -> Response {
     ];
     (headers, html).into_response()
 }
-
-/// A form that says nothing but that it is ours.
-#[derive(Deserialize)]
-struct Nothing {}
 
 async fn resend(
     Shared(app): Shared<App>,

@@ -15,11 +15,10 @@ use super::store::{self, Line};
 use super::{Refusal, gifts, may_touch};
 use crate::app::App;
 use crate::audit::Actor;
-use crate::auth::web::Nothing;
 use crate::auth::{Administrator, Email, Manager, Role, UserId};
 use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result};
-use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, redirect};
 
 /// Members on a page.
 const PAGE: usize = 50;

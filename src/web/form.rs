@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Visit;
@@ -24,6 +25,10 @@ const TOKEN: &str = "csrf";
 /// that lacks a field altogether was not made by our page: it is refused with the name of the field.
 #[derive(Debug)]
 pub struct Form<T>(pub T);
+
+/// A form that says nothing but that it is ours.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Nothing {}
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
     type Rejection = Error;

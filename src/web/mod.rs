@@ -36,7 +36,7 @@ pub use errors::Told;
 pub(crate) use errors::for_program;
 pub use flash::{Flash, Tone};
 pub(crate) use form::collect;
-pub use form::{FORM_LIMIT, Form};
+pub use form::{FORM_LIMIT, Form, Nothing};
 pub use headers::no_referrer;
 pub use language::LanguageChoice;
 pub use page::{Html, Page};

@@ -23,7 +23,7 @@ use crate::auth::Staff;
 use crate::clock::from_seconds;
 use crate::error::{Error, Result, WayOn};
 use crate::money::{Currency, Money};
-use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, redirect};
 
 /// Runs on a page, and findings.
 const RUNS: usize = 25;
@@ -275,10 +275,6 @@ async fn file(app: &App, id: &str, form: FileForm) -> Result<Response> {
     ];
     Ok((headers, axum::body::Body::new(body)).into_response())
 }
-
-/// A form that says nothing but that it is ours.
-#[derive(Deserialize)]
-struct Nothing {}
 
 /// Has a run that is through put right what it found, in the background.
 async fn repair(

@@ -6,12 +6,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tower_sessions::Session;
 
-use super::tenant::{self, Nothing};
+use super::tenant;
 use crate::app::App;
 use crate::auth::{SignedIn, Staff};
 use crate::error::{Error, FieldError, Result};
 use crate::tenants::TenantId;
-use crate::web::{Flash, Form, Html, Page, Redirect, redirect};
+use crate::web::{Flash, Form, Html, Nothing, Page, Redirect, redirect};
 
 /// The longest reason, in characters.
 const LONGEST: usize = 500;

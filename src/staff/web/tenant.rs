@@ -21,7 +21,7 @@ use crate::staff::timeline::{Kind, Moment, Point};
 use crate::stripe::{self, Budget, CustomerId};
 use crate::sync;
 use crate::usage::view;
-use crate::web::{Flash, Form, Html, Page, redirect};
+use crate::web::{Flash, Form, Html, Nothing, Page, redirect};
 
 /// Moments on a page of the timeline.
 const PAGE: usize = 50;
@@ -236,10 +236,6 @@ pub(super) async fn timeline(
     });
     Ok(Html(TimelinePage { page, sheet, kind, moments, older, is_newest }))
 }
-
-/// A form that carries nothing but its token.
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 /// Fetches the tenant's customer from Stripe and writes what it says.
 pub(super) async fn resync(

@@ -16,7 +16,7 @@ use crate::clock::from_seconds;
 use crate::db::Tx;
 use crate::error::{Error, Result, WayOn};
 use crate::stripe::Budget;
-use crate::web::{ClientAddress, Flash, Form, Html, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, redirect};
 use crate::webhooks::store::{self, Consequence, Summary};
 use crate::webhooks::{Filter, MOST_REPLAYED, State, TYPES, readable, work};
 
@@ -168,10 +168,6 @@ async fn show(
     let (payload, conflict) = (readable::text(&full.payload), full.conflict.as_deref().map(readable::text));
     Ok(Html(ShowPage { page, event: full.summary, reason, payload, conflict, led_to }))
 }
-
-/// A form that says nothing but that it is ours.
-#[derive(Deserialize)]
-struct Nothing {}
 
 async fn replay(
     Shared(app): Shared<App>,
