@@ -268,7 +268,7 @@ impl Whole {
         if let Some(details) = &self.details {
             let listed: Vec<InvoiceId> =
                 self.invoices.iter().filter_map(|invoice| invoice.id.clone()).collect();
-            store::drop_missing_drafts(tx, &self.customer.id, &listed, seen.at).await?;
+            store::drop_missing_drafts(tx, &self.customer.id, &listed, &seen).await?;
             save_details(tx, &self.customer.id, details, seen.at, now.as_second(), 0).await?;
         }
         Ok(())
