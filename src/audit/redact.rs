@@ -85,8 +85,9 @@ pub fn redact(value: Value) -> Value {
 
 /// A text without card numbers and secrets.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let clean = without_card_numbers(text).map_or(Cow::Borrowed(text), Cow::Owned);
-    match without_secrets(&clean) {
+    // First, for what is left of a secret without its digits would no longer be known as one.
+    let clean = without_secrets(text).map_or(Cow::Borrowed(text), Cow::Owned);
+    match without_card_numbers(&clean) {
         Some(cleaner) => Cow::Owned(cleaner),
         None => clean,
     }

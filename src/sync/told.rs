@@ -24,6 +24,12 @@ pub struct Step {
 /// two entries: once the program has put it right, the row is told of again. States are compared in what all of them name: an older
 /// program may have told of less.
 pub fn tells(steps: &[Step], facts: Value) -> bool {
+    // Most rows have one entry, which says what they are.
+    if let [only] = steps
+        && only.after.as_ref() == Some(&facts)
+    {
+        return true;
+    }
     let facts = redact(facts);
     let names = common(steps.iter().flat_map(|step| [&step.before, &step.after]).flatten().chain([&facts]));
     let key = |state: &Value| {
