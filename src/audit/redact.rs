@@ -1,7 +1,9 @@
 //! What never enters the audit: card data, bank accounts, passwords, secrets.
 //!
-//! Two nets: names of fields that hold such things, and any run of digits that passes as a card number, wherever it stands.
+//! Three nets: names of fields that hold such things, any run of digits that passes as a card number, and any word that begins as
+//! secrets do, wherever they stand.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
@@ -15,6 +17,13 @@ const NAMES: [&str; 8] =
 
 /// Parts of names of fields whose values are taken out.
 const PARTS: [&str; 3] = ["password", "secret", "token"];
+
+/// How secrets begin: Stripe's keys, those that sign webhooks, and our own keys.
+const BEGINNINGS: [&str; 7] =
+    ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "bp_live_", "bp_test_"];
+
+/// Fewest characters of a secret behind its beginning: fewer are an example in a text, or the beginning that a page shows.
+const LEAST: usize = 8;
 
 /// Fewest and most digits of a card number.
 const SHORTEST: usize = 13;
@@ -63,15 +72,48 @@ pub fn redact(value: Value) -> Value {
                 .into_iter()
                 .map(|(name, value)| {
                     let value = if is_secret(&name) { REDACTED.into() } else { redact(value) };
-                    (without_card_numbers(&name).unwrap_or(name), value)
+                    (clean(&name).into_owned(), value)
                 })
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(redact).collect()),
-        Value::String(text) => Value::String(without_card_numbers(&text).unwrap_or(text)),
+        Value::String(text) => Value::String(clean(&text).into_owned()),
         Value::Number(number) if holds_card_number(&number.to_string()) => REDACTED.into(),
         other => other,
     }
+}
+
+/// A text without card numbers and secrets.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    // First, for what is left of a secret without its digits would no longer be known as one.
+    let clean = without_secrets(text).map_or(Cow::Borrowed(text), Cow::Owned);
+    match without_card_numbers(&clean) {
+        Some(cleaner) => Cow::Owned(cleaner),
+        None => clean,
+    }
+}
+
+/// The text with each secret taken out; none where there is none.
+fn without_secrets(text: &str) -> Option<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
+    let next = |from: usize| {
+        let starts = BEGINNINGS.iter().filter_map(|beginning| {
+            let start = from + text[from..].find(beginning)?;
+            Some((start, start + beginning.len()))
+        });
+        starts.min()
+    };
+    let (mut clean, mut reached, mut from) = (String::new(), 0, 0);
+    while let Some((start, body)) = next(from) {
+        let length = text[body..].find(|c| !is_part(c)).unwrap_or(text.len() - body);
+        from = body;
+        if length >= LEAST {
+            clean.push_str(&text[reached..start]);
+            clean.push_str(REDACTED);
+            (reached, from) = (body + length, body + length);
+        }
+    }
+    (reached > 0).then(|| clean + &text[reached..])
 }
 
 /// Whether the value of a field of this name is taken out, however it is spelled: `cardNumber`, `card-number`, `CVC`.
@@ -291,6 +333,23 @@ mod tests {
             without_card_numbers("71 1234 4242 4242 4242 4242, 5555555555554444!").as_deref(),
             Some("71 1234 [redacted], [redacted]!")
         );
+    }
+
+    #[test]
+    fn what_begins_as_secrets_do_is_taken_out_wherever_it_stands() {
+        for (text, left) in [
+            ("sk_live_51Habcdefgh", "[redacted]"),
+            ("with whsec_abcdEFGH+/12=, then", "with [redacted], then"),
+            ("Bearer bp_test_0123456789abcdef", "Bearer [redacted]"),
+            ("xrk_test_12345678 sk_test_abcdefgh.", "x[redacted] [redacted]."),
+            ("4242 4242 4242 4242 sk_live_4242424242424242", "[redacted] [redacted]"),
+            ("sk_live_\u{2026} whsec_tests bp_live_0123", "sk_live_\u{2026} whsec_tests bp_live_0123"),
+            ("sk_live_sk_live_abcdefgh", "[redacted]"),
+            ("we_1T4242 sub_live_0123456789", "we_1T4242 sub_live_0123456789"),
+        ] {
+            assert_eq!(clean(text), left, "{text}");
+            assert_eq!(redact(json!({ text: [text] })), json!({ left: [left] }));
+        }
     }
 
     #[test]

@@ -5,13 +5,15 @@ use super::{Entry, Filter, Row, Shown, redact};
 use crate::db::{Result, Tx, bulk, sql};
 use crate::id;
 
-/// Adds an entry, without what must not be kept; a second one with the same cause is left out. Whether it is new.
+/// Adds an entry, without what must not be kept in any of its texts; a second one with the same cause is left out. Whether it is
+/// new. The tenant and the action are ours, and stand as they are.
 ///
 /// # Errors
 /// The database did not take it; so with all functions here.
 pub async fn record(tx: &mut Tx, entry: &Entry) -> Result<bool> {
-    let clean =
+    let value =
         |value: &Option<serde_json::Value>| value.clone().map(|value| redact::redact(value).to_string());
+    let text = |text: Option<&str>| text.map(|text| redact::clean(text).into_owned());
     let id = id::random("aud");
     let added = tx
         .query(sql!(
@@ -20,16 +22,16 @@ pub async fn record(tx: &mut Tx, entry: &Entry) -> Result<bool> {
             " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (cause) do nothing"
         ))
         .bind(&id)
-        .bind(entry.cause.as_deref())
+        .bind(text(entry.cause.as_deref()))
         .bind(entry.at.as_second())
         .bind(entry.tenant.as_deref())
         .bind(entry.actor.kind())
-        .bind(entry.actor.id())
+        .bind(text(entry.actor.id()))
         .bind(entry.action)
-        .bind(entry.object.as_deref())
-        .bind(clean(&entry.before))
-        .bind(clean(&entry.after))
-        .bind(entry.address.as_deref())
+        .bind(text(entry.object.as_deref()))
+        .bind(value(&entry.before))
+        .bind(value(&entry.after))
+        .bind(text(entry.address.as_deref()))
         .run()
         .await?;
     if added == 1 {
@@ -297,7 +299,8 @@ pub struct Coverage {
 
 /// Computes, table by table, whether every row that stands for a change of state has an entry that tells of it: the audit covers
 /// everything where no line has a `missing` above 0. For the validation report: `sum(rows - missing) / sum(rows)` is the coverage
-/// in numbers. It reads whole tables, and is for a nightly job or a command, not for a page.
+/// in numbers. Whether the rows are also what their entries say is for [`untold`](crate::sync::store::untold). It reads whole tables,
+/// and is for a nightly job or a command, not for a page.
 ///
 /// # Errors
 /// See [`record`].
@@ -307,6 +310,9 @@ pub async fn coverage(tx: &mut Tx) -> Result<Vec<Coverage>> {
         " (select 1 from audit_entries e where e.object_id = x.id) then 0 else 1 end), 0) as bigint) as missing from tenants x"
         " union all select 'users', count(*), cast(coalesce(sum(case when exists"
         " (select 1 from audit_entries e where e.object_id = x.id) then 0 else 1 end), 0) as bigint) from users x"
+        " union all select 'customers', count(*), cast(coalesce(sum(case when exists"
+        " (select 1 from audit_entries e where e.object_id = x.id) then 0 else 1 end), 0) as bigint)"
+        " from customers x where x.seen_at > 0"
         " union all select 'subscriptions', count(*), cast(coalesce(sum(case when exists"
         " (select 1 from audit_entries e where e.object_id = x.id) then 0 else 1 end), 0) as bigint) from subscriptions x"
         " union all select 'invoices', count(*), cast(coalesce(sum(case when exists"

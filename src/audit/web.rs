@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::auth::{Administrator, Staff};
 use crate::clock::from_seconds;
 use crate::db::Db;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::web::{Html, Page, Told, Visit};
 
 /// Entries on a page.
@@ -93,17 +93,35 @@ struct Asked {
 }
 
 impl Asked {
-    /// Days are those of the reader's time zone; what is no day filters nothing.
-    fn filter(&self, tenant: &str, page: &Page) -> Filter {
-        Filter {
+    /// Days are those of the reader's time zone. What is no day and no kind of actor is told by its field: whoever looks for
+    /// something must not take everything for the answer, nor nothing.
+    fn filter(&self, tenant: &str, page: &Page) -> Result<Filter> {
+        let mut wrong = Vec::new();
+        let mut day = |text: &str, later: i64, field, key| {
+            let text = text.trim();
+            let begins = page.day_begins(text, later);
+            if begins.is_none() && !text.is_empty() {
+                wrong.push(FieldError::new(field, key));
+            }
+            begins
+        };
+        let from = day(&self.from, 0, "from", "audit-from-no-day");
+        let until = day(&self.to, 1, "to", "audit-to-no-day");
+        if !self.actor.is_empty() && ActorKind::read(&self.actor).is_none() {
+            wrong.push(FieldError::new("actor", "audit-no-actor"));
+        }
+        if !wrong.is_empty() {
+            return Err(Error::Invalid(wrong));
+        }
+        Ok(Filter {
             tenant: tenant.to_owned(),
             action: self.action.trim().to_owned(),
             actor: self.actor.clone(),
             object: self.object.trim().to_owned(),
-            from: page.day_begins(&self.from, 0),
-            until: page.day_begins(&self.to, 1),
+            from,
+            until,
             after: self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned()))),
-        }
+        })
     }
 
     fn is_set(&self) -> bool {
@@ -169,7 +187,7 @@ async fn own(
     Query(mut asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
     asked.tenant.clear();
-    let filter = asked.filter(manager.tenant.id.as_str(), &page);
+    let filter = asked.filter(manager.tenant.id.as_str(), &page)?;
     list(page, &app, asked, &filter, "/audit").await
 }
 
@@ -179,7 +197,7 @@ async fn all(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Html<ListPage>> {
-    let filter = asked.filter(&asked.tenant, &page);
+    let filter = asked.filter(&asked.tenant, &page)?;
     list(page, &app, asked, &filter, "/staff/audit").await
 }
 
@@ -204,7 +222,7 @@ async fn own_csv(
     manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Csv)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page)?, Form::Csv)
 }
 
 async fn own_jsonl(
@@ -213,7 +231,7 @@ async fn own_jsonl(
     manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Jsonl)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page)?, Form::Jsonl)
 }
 
 async fn all_csv(
@@ -222,7 +240,7 @@ async fn all_csv(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page), Form::Csv)
+    file(&app.db, asked.filter(&asked.tenant, &page)?, Form::Csv)
 }
 
 async fn all_jsonl(
@@ -231,7 +249,7 @@ async fn all_jsonl(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page), Form::Jsonl)
+    file(&app.db, asked.filter(&asked.tenant, &page)?, Form::Jsonl)
 }
 
 /// A file that is written while it is being read: however many entries there are, a thousand of them are in memory.

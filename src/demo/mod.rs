@@ -6,7 +6,7 @@
 
 mod control;
 pub use control::Control;
-mod seeds;
+pub mod seeds;
 mod usage;
 pub mod web;
 
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Extension;
+use axum::{Extension, Router};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use tokio::net::TcpListener;
@@ -71,7 +71,22 @@ pub enum Step {
     To(Timestamp),
 }
 
+/// All pages of a portal that is a demo: its own, and those about who to be and what time it is.
+pub fn pages(machine: &Arc<TimeMachine>) -> Router<App> {
+    app::pages().merge(web::router()).layer(Extension(Arc::clone(machine)))
+}
+
 impl TimeMachine {
+    /// A machine that moves these two, without anybody to be.
+    pub fn new(control: Control, clock: Clock) -> Self {
+        Self { control, clock, busy: Mutex::default(), cast: std::sync::OnceLock::new() }
+    }
+
+    /// Says who there is to be. It is said once: later ones change nothing.
+    pub fn introduce(&self, cast: Vec<seeds::Company>) {
+        let _ = self.cast.set(cast);
+    }
+
     /// Goes there; what is due on the way has happened and was told by webhooks when it returns. False: nothing is due.
     ///
     /// # Errors
@@ -171,12 +186,7 @@ pub async fn start(portal: SocketAddr, sandbox: SocketAddr) -> Result<Demo, Fail
     let db = Db::open(&format!("sqlite://{}", folder.join("demo.db").display())).await?;
     db.migrate().await?;
     let app = App::new(db, clock.clone(), Stripe::new(stripe)?, config, usage::catalog()?);
-    let machine = TimeMachine {
-        control: Control::new(base),
-        clock,
-        busy: Mutex::default(),
-        cast: std::sync::OnceLock::new(),
-    };
+    let machine = TimeMachine::new(Control::new(base), clock);
     Ok(Demo { app, sandbox, machine: Arc::new(machine), folder })
 }
 
@@ -186,8 +196,7 @@ pub async fn start(portal: SocketAddr, sandbox: SocketAddr) -> Result<Demo, Fail
 /// The history could not be played.
 pub async fn serve(demo: Demo, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), Failure> {
     let Demo { app, sandbox, machine, folder } = demo;
-    let pages = app::pages().merge(web::router()).layer(Extension(Arc::clone(&machine)));
-    let router = app::furnish(app.clone(), pages);
+    let router = app::furnish(app.clone(), pages(&machine));
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let stop = async {
         tokio::select! {
@@ -219,7 +228,7 @@ pub async fn serve(demo: Demo, listener: TcpListener, stop: impl Future<Output =
 async fn play(app: &App, machine: &TimeMachine) -> Result<(), Failure> {
     install::run(&app.db, &app.clock, &app.stripe, &app.catalog, install::Wish::default()).await?;
     let cast = seeds::play(app, machine).await?;
-    let _ = machine.cast.set(cast);
+    machine.introduce(cast);
     // What has drifted is found in the background, while somebody is still reading the address.
     let mut tx = app.db.write().await?;
     reconcile::work::begin(&mut tx, &app.clock, false, &Actor::Job("reconciliation"), None, None).await?;

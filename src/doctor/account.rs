@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Check, destination, skew};
+use super::{Check, destination, mails, skew};
 use crate::catalog;
 use crate::catalog::policy::Catalog;
 use crate::catalog::setup::{self, Outcome};
@@ -14,7 +14,7 @@ use crate::stripe::{API_VERSION, Budget, Error, Stripe};
 use crate::webhooks::{endpoint, secrets, store};
 
 /// What this module looks at, for saying that it could not.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "account",
     "clock",
     "webhook_endpoint",
@@ -25,6 +25,7 @@ const NAMES: [&str; 10] = [
     "catalogue",
     "portal_configuration",
     "tax",
+    mails::RECEIPTS,
 ];
 
 /// What the checks work with.
@@ -61,13 +62,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Check> {
     checks.push(destination::check(patient).await);
     checks.extend(catalogue(patient).await);
     checks.push(tax(patient).await);
-    checks.push(Check::notice(
-        "stripe_mails",
-        "whether Stripe also mails your customers about failed payments and renewals cannot be asked",
-        "In Stripe's dashboard under Settings, Billing, Subscriptions and emails, switch off the mails about failed payments, expiring \
-         cards and upcoming renewals: the portal sends its own, and customers would get both. Leave \"Use Smart Retries\" on, and \
-         let the subscription stay past due after the last retry: the portal ends it by its own schedule.",
-    ));
+    checks.extend(mails::checks(patient).await);
     checks
 }
 

@@ -5,6 +5,7 @@ pub mod account;
 pub mod cli;
 mod destination;
 pub mod house;
+mod mails;
 
 use serde::Serialize;
 

@@ -26,7 +26,16 @@ pub async fn step(app: &App) -> Result<bool> {
         return Ok(false);
     }
     let mut tx = app.db.write().await?;
-    let Some(case) = store::claim(&mut tx, now, wall, wall + LEASE).await? else { return Ok(false) };
+    let Some(mut case) = store::claim(&mut tx, now, wall, wall + LEASE).await? else { return Ok(false) };
+    if case.restricts_at.is_none() {
+        let (dated, is_whole) = store::dated(&mut tx, &case).await?;
+        case = dated;
+        if !is_whole && case.attempts == 1 {
+            tx.commit().await?;
+            look(app, &case, now).await?;
+            return Ok(true);
+        }
+    }
     let ends = take(&mut tx, app, &case, now).await?;
     tx.commit().await?;
     if let Some(due) = ends {
@@ -99,6 +108,23 @@ async fn learn(app: &App, case: &Case, now: Timestamp) -> Result<()> {
     };
     // Of a case that is closed now, nothing is put off.
     postpone(app, case, now, &error).await
+}
+
+/// Asks Stripe when the payment first failed, once: the days of a case are the same in whatever order events come.
+async fn look(app: &App, case: &Case, now: Timestamp) -> Result<()> {
+    let Ok(customer) = case.customer_id.parse::<CustomerId>() else {
+        return postpone(app, case, now, "the customer's id cannot be read").await;
+    };
+    let by = Actor::Job("dunning");
+    match sync::work::refetch(&app.db, &app.stripe, &app.clock, &customer, &by, Budget::work()).await {
+        Ok(()) => {
+            let mut tx = app.db.write().await?;
+            store::give_back(&mut tx, case).await?;
+            tx.commit().await
+        }
+        Err(sync::work::Error::Db(error)) => Err(error),
+        Err(error) => postpone(app, case, now, &error.to_string()).await,
+    }
 }
 
 /// Tries again later, longer each time.

@@ -196,6 +196,8 @@ pub struct Facts {
     pub duplicates: Vec<(String, String)>,
     /// Tables: rows that an entry must tell of, and those without one.
     pub audit: Vec<(String, i64, i64)>,
+    /// Rows that are otherwise than their entries say: the table, how many, some of them by their ids.
+    pub untold: Vec<(String, i64, Vec<String>)>,
     /// Places that are searched for card numbers.
     pub places: Vec<Searched>,
     /// Lines of the log of the period from which something that passes as a card number was taken out before they were written.
@@ -256,6 +258,20 @@ pub struct Refunds {
     pub slowest: Option<i64>,
 }
 
+/// What the audit covers, table by table, and which rows it tells of otherwise than they are.
+fn audited(facts: &Facts) -> Vec<Part> {
+    let changed = |table: &str| -> i64 {
+        facts.untold.iter().filter(|(other, ..)| other == table).map(|(_, changed, _)| *changed).sum()
+    };
+    let tables =
+        facts.audit.iter().map(|(table, rows, missing)| Part::new(table, missing + changed(table), *rows));
+    let named = facts
+        .untold
+        .iter()
+        .flat_map(|(table, _, ids)| ids.iter().map(move |id| Part::new(format!("{table} {id}"), 1, 1)));
+    tables.chain(named).collect()
+}
+
 /// So many parts of a million, rounded up; nothing of nothing is nothing, and something of nothing is all of it.
 pub fn ppm(part: i64, of: i64) -> i64 {
     if part <= 0 {
@@ -286,7 +302,8 @@ pub fn judge(facts: &Facts) -> Vec<Checked> {
         revenue.as_ref().map(|parts| parts.iter().map(|one| ppm(one.part, one.of)).max().unwrap_or(0));
     let rows: i64 = facts.audit.iter().map(|(_, rows, _)| *rows).sum();
     let missing: i64 = facts.audit.iter().map(|(.., missing)| *missing).sum();
-    let covered = (rows > 0).then(|| 1_000_000 - ppm(missing, rows));
+    let changed: i64 = facts.untold.iter().map(|(_, changed, _)| *changed).sum();
+    let covered = (rows > 0).then(|| 1_000_000 - ppm(missing + changed, rows));
     let consistent = facts.compared.as_ref();
     // What could not be compared may be anything: a figure that is bad stays bad, and a good one is not known.
     let known = |figure: Option<i64>, check: Check| {
@@ -306,11 +323,7 @@ pub fn judge(facts: &Facts) -> Vec<Checked> {
             Some(count(facts.duplicates.len())),
             facts.duplicates.iter().map(|(one, other)| Part::new(format!("{one} {other}"), 1, 1)).collect(),
         ),
-        Checked::new(
-            Check::Audit,
-            covered,
-            facts.audit.iter().map(|(table, rows, missing)| Part::new(table, *missing, *rows)).collect(),
-        ),
+        Checked::new(Check::Audit, covered, audited(facts)),
         card_data(facts),
         Checked::new(
             Check::Refunds,

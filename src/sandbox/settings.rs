@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) tax_is_active: bool,
     /// Whether the account was activated.
     pub(crate) charges_enabled: bool,
+    /// Whether each payment has a receipt mailed, as the dashboard's switch has it in live mode.
+    pub(crate) mails_receipts: bool,
 }
 
 /// What a subscription becomes when all tries to collect have failed.
@@ -53,6 +55,7 @@ impl Default for Settings {
             currency: "eur".into(),
             tax_is_active: true,
             charges_enabled: true,
+            mails_receipts: false,
         }
     }
 }
@@ -69,6 +72,7 @@ impl Settings {
             "retry_days": self.retry_days, "after_retries": after, "upcoming_days": self.upcoming_days,
             "draft_seconds": self.draft_seconds, "country": self.country, "currency": self.currency,
             "tax_is_active": self.tax_is_active, "charges_enabled": self.charges_enabled,
+            "mails_receipts": self.mails_receipts,
         })
     }
 
@@ -98,6 +102,9 @@ impl Settings {
         }
         if let Some(enabled) = wish.look("charges_enabled").as_bool() {
             self.charges_enabled = enabled;
+        }
+        if let Some(mails) = wish.look("mails_receipts").as_bool() {
+            self.mails_receipts = mails;
         }
         if let Some(currency) = wish.maybe_text("currency") {
             currency.clone_into(&mut self.currency);

@@ -6,6 +6,7 @@
 
 mod rows;
 pub mod store;
+pub mod told;
 pub mod work;
 
 pub(crate) use rows::payment_method;

@@ -253,6 +253,10 @@ impl Whole {
     ) -> db::Result<()> {
         let seen = Seen { at: self.date.max(known), now, actor: actor.clone() };
         store::apply(tx, tenant, &Snapshot::Customer(Box::new(self.customer.clone())), &seen).await?;
+        // Before what they pay for: when the payment of an invoice first failed is known by them.
+        for charge in self.charges.iter().rev() {
+            store::apply(tx, tenant, &Snapshot::Charge(Box::new(charge.clone())), &seen).await?;
+        }
         for subscription in self.subscriptions.iter().rev() {
             let schedule = subscription.schedule.as_ref().and_then(|id| self.schedules.get(id)).cloned();
             let plan = Plan::Seen(schedule.map(Box::new));
@@ -262,13 +266,10 @@ impl Whole {
         for invoice in self.invoices.iter().rev() {
             store::apply(tx, tenant, &Snapshot::Invoice(Box::new(invoice.clone())), &seen).await?;
         }
-        for charge in self.charges.iter().rev() {
-            store::apply(tx, tenant, &Snapshot::Charge(Box::new(charge.clone())), &seen).await?;
-        }
         if let Some(details) = &self.details {
             let listed: Vec<InvoiceId> =
                 self.invoices.iter().filter_map(|invoice| invoice.id.clone()).collect();
-            store::drop_missing_drafts(tx, &self.customer.id, &listed, seen.at).await?;
+            store::drop_missing_drafts(tx, &self.customer.id, &listed, &seen).await?;
             save_details(tx, &self.customer.id, details, seen.at, now.as_second(), 0).await?;
         }
         Ok(())

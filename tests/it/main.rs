@@ -13,6 +13,7 @@ mod checkout;
 mod contract;
 mod convergence;
 mod db;
+mod demo;
 mod dunning;
 mod group_commit;
 mod house;

@@ -12,6 +12,7 @@ use crate::db::Tx;
 use crate::reconcile::checks::{self, Compared, DAYS, FRESH_HOURS, Facts, Refunds, Verdict};
 use crate::reconcile::store::checks::{self as rows, Report};
 use crate::reconcile::{Severity, State, store};
+use crate::sync;
 
 /// Events about refunds that are read at once, and at most.
 const STEP: i64 = 200;
@@ -104,6 +105,7 @@ async fn gather(
     let payments = rows::payments(&mut tx, since).await?;
     let duplicates = rows::duplicates(&mut tx, since).await?;
     let audit = audit::store::coverage(&mut tx).await?;
+    let untold = sync::store::untold(&mut tx).await?;
     drop(tx);
     audit::work::keep_redacted(&means.db, wall).await?;
     let log_lines = audit::store::redacted_since(&mut means.db.read().await?, world.div_euclid(DAY)).await?;
@@ -113,6 +115,7 @@ async fn gather(
         payments,
         duplicates,
         audit: audit.into_iter().map(|one| (one.what, one.rows, one.missing)).collect(),
+        untold: untold.into_iter().map(|one| (one.table.to_owned(), one.changed, one.ids)).collect(),
         places: cards::search(means).await?,
         log_lines,
         refunds: refunds(means, world).await?,

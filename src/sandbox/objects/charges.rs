@@ -62,6 +62,8 @@ pub(crate) fn make(
     let amount = invoice.int("amount_remaining");
     let paid = decline.is_none();
     let card = &method["card"];
+    let mailed = (paid && state.settings.mails_receipts)
+        .then(|| format!("{:04}-{:04}", state.at / 10_000 % 10_000, state.at % 10_000));
     let receipt = paid.then(|| format!("{}/i/{}", state.public_url, invoice.text("id")));
     let outcome = json!({
         "advice_code": null, "network_advice_code": null, "network_decline_code": null,
@@ -96,7 +98,7 @@ pub(crate) fn make(
                 },
                 "type": "card",
             },
-            "radar_options": {}, "receipt_email": null, "receipt_number": null, "receipt_url": receipt, "refunded": false,
+            "radar_options": {}, "receipt_email": null, "receipt_number": mailed, "receipt_url": receipt, "refunded": false,
             "review": null, "shipping": null, "source_transfer": null, "statement_descriptor": null,
             "statement_descriptor_suffix": null, "status": if paid { "succeeded" } else { "failed" }, "transfer_data": null,
             "transfer_group": null, "_": { "invoice": invoice["id"] },

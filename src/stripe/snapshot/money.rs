@@ -45,6 +45,8 @@ pub struct Charge {
     pub failure_code: Option<String>,
     /// The same in words for a person.
     pub failure_message: Option<String>,
+    /// The number on the receipt that Stripe itself mailed; none: it has mailed none.
+    pub receipt_number: Option<String>,
     /// Unix seconds.
     pub created: i64,
     /// Whether it is of live mode.

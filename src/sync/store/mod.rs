@@ -5,6 +5,7 @@ mod forget;
 mod lease;
 mod second;
 mod tables;
+mod told;
 
 pub use catalog::{catalogue, save_catalogue};
 pub use forget::forget;
@@ -14,6 +15,7 @@ pub use tables::{
     charge, charges_among, customer, customer_ids, customer_of_charge, customer_of_intent, customers_among,
     invoice, invoices_among, live_ids, rows_of, seen_at, subscription, subscriptions_among,
 };
+pub use told::{NAMED, Untold, untold};
 
 use super::{
     ChargeRow, Consequence, CustomerRow, InvoiceRow, Named, Names, Plan, Seen, Snapshot, SubscriptionRow,
@@ -298,7 +300,8 @@ async fn stage(tx: &mut Tx, tenant: &Tenant, object: &str, all: Vec<Consequence>
     Ok(())
 }
 
-/// Drops the drafts of a customer that Stripe no longer has: invoices are all listed, and only a draft can be deleted.
+/// Drops the drafts of a customer that Stripe no longer has, and tells of it: invoices are all listed, and only a draft can be
+/// deleted.
 ///
 /// # Errors
 /// See [`tenant_of`].
@@ -306,16 +309,16 @@ pub async fn drop_missing_drafts(
     tx: &mut Tx,
     customer: &CustomerId,
     listed: &[InvoiceId],
-    seen_at: i64,
+    seen: &Seen,
 ) -> Result<()> {
     let drafts: Vec<(InvoiceId,)> = tx
         .query(sql!("select id from invoices where customer_id = $1 and status = 'draft' and seen_at <= $2"))
         .bind(customer.as_str())
-        .bind(seen_at)
+        .bind(seen.at)
         .all()
         .await?;
     for (draft,) in drafts.into_iter().filter(|(draft,)| !listed.contains(draft)) {
-        tx.query(sql!("delete from invoices where id = $1")).bind(draft.as_str()).run().await?;
+        forget(tx, "invoice", draft.as_str(), seen).await?;
     }
     Ok(())
 }

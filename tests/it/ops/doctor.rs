@@ -184,6 +184,32 @@ both_databases! {
         all_explain(&world.examine().await.checks);
     }
 
+    async fn receipts_that_stripe_mails_are_told_and_what_it_never_tells_is_to_be_looked_at(world: World) {
+        world.install(true, false).await;
+        let tenant = world.portal.tenant("Norte").await;
+        world.subscription(&tenant, "starter_month", json!({})).await;
+        let report = world.examine().await;
+        assert!(report.of("stripe_receipts").is_none(), "in test mode their absence tells nothing: {}", report.text());
+        let look = report.of("stripe_mails").unwrap();
+        assert!(look.verdict == Notice && look.fix.as_deref().unwrap().contains("successful"), "{look:?}");
+
+        world.switch("settings", json!({ "mails_receipts": true })).await;
+        let other = world.portal.tenant("Sur").await;
+        world.subscription(&other, "starter_month", json!({})).await;
+        let report = world.examine().await;
+        let receipts = report.of("stripe_receipts").unwrap();
+        assert_eq!(receipts.verdict, Warning, "{}", report.text());
+        assert!(receipts.says.contains("1 of the latest 2 payments"), "{receipts:?}");
+        let look = report.of("stripe_mails").unwrap();
+        assert!(look.verdict == Notice && !look.fix.as_deref().unwrap().contains("successful"), "{look:?}");
+        assert!(report.is_sound(), "nothing of it is a failure");
+        all_explain(&report.checks);
+
+        world.switch("faults", json!({ "path": "/v1/charges", "status": 403, "times": 1 })).await;
+        assert_eq!(world.verdict("stripe_receipts").await, Warning);
+        world.stripe.forget();
+    }
+
     async fn rows_of_the_other_mode_parked_events_and_alarms_are_seen(world: World) {
         let tenant = world.portal.tenant("Acme").await;
         world.portal.run(&format!("insert into customers (id, tenant_id, livemode, seen_at) values ('cus_1', '{}', true, 0)", tenant.id)).await;

@@ -50,6 +50,30 @@ both_databases! {
         owner.get("/staff/validation").await.expect(StatusCode::NOT_FOUND);
     }
 
+    async fn the_validation_report_names_such_a_row_until_it_is_put_right(world: World) {
+        world.subscriber("Norte", "starter").await;
+        let mut sam = world.portal.staff("Sam").await;
+        let audit = |report: &Report| {
+            report.checks.iter().find(|one| one.check == Check::Audit).unwrap().clone()
+        };
+        // The tests make tenants and users themselves, without the program.
+        let before = audit(&checks::make(&world.means(), None, None).await.unwrap());
+        let missing = |parts: &[billing_portal::reconcile::checks::Part]| -> i64 { parts.iter().map(|part| part.part).sum() };
+        let (id,): (String,) = world.portal.db.read().await.unwrap()
+            .query_built("select id from subscriptions".to_owned()).one().await.unwrap();
+        world.portal.clock.pass(1);
+        world.portal.run("update subscriptions set quantity = 7").await;
+        let report = audit(&checks::make(&world.means(), None, None).await.unwrap());
+        assert_eq!(report.verdict, Verdict::Fail);
+        assert!(report.figure < before.figure, "{report:?}");
+        let named: Vec<_> = report.parts.iter().filter(|part| part.name == format!("subscriptions {id}")).collect();
+        assert_eq!(named.len(), 1, "{report:?}");
+        sam.get("/staff/validation").await.shows(&[&id]);
+        world.compare(true).await;
+        let after = audit(&checks::make(&world.means(), None, None).await.unwrap());
+        assert_eq!(missing(&after.parts), missing(&before.parts), "put right, and told of: {after:?}");
+    }
+
     async fn what_cannot_wait_is_told_once_until_it_was_well_again(world: World) {
         staff(&world).await;
         world.subscriber("Norte", "enterprise").await;
