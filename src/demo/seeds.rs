@@ -7,11 +7,12 @@ use stripe_client_core::{RequestBuilder, StripeMethod};
 use super::usage::{self, Habit};
 use super::{Step, TimeMachine};
 use crate::app::App;
-use crate::audit::Actor;
+use crate::audit::{self, Actor, Entry};
 use crate::auth::{self, NewUser, Role, UserId};
 use crate::catalog::{self, Interval};
 use crate::checkout;
 use crate::cli::Failure;
+use crate::db::Tx;
 use crate::i18n::Language;
 use crate::members;
 use crate::stripe::calls::schedules;
@@ -294,15 +295,31 @@ async fn found(app: &App, script: &Script) -> Result<Company, Failure> {
     let tenant = NewTenant::new(script.name, billing)?.language(language).time_zone(script.time_zone)?;
     let mut tx = app.db.write().await?;
     let tenant = tenants::store::create(&mut tx, &tenant, now).await??;
+    tell(&mut tx, "tenant.created", Some(&tenant), tenant.id.as_str(), now).await?;
     let mut people = Vec::new();
     for (name, account, role) in script.people {
         let user = NewUser::new(format!("{account}@{}", script.domain).parse()?, name)?;
         let user = auth::store::create(&mut tx, &user, now).await??;
         auth::store::join(&mut tx, &tenant.id, &user.id, *role, now).await?;
+        tell(&mut tx, "user.created", Some(&tenant), user.id.as_str(), now).await?;
         people.push(Person { user: user.id, name, role: Some(*role) });
     }
     tx.commit().await?;
     Ok(Company { tenant: Some(tenant), name: script.name, story: script.story, people })
+}
+
+/// Tells the audit of it, as the commands that do the same do.
+async fn tell(
+    tx: &mut Tx,
+    action: &'static str,
+    tenant: Option<&Tenant>,
+    object: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let mut entry = Entry::new(Actor::Command, action, now).object(object);
+    entry.tenant = tenant.map(|tenant| tenant.id.to_string());
+    audit::record(tx, &entry).await?;
+    Ok(())
 }
 
 /// The operator's own people, who belong to no tenant.
@@ -311,6 +328,7 @@ async fn staff(app: &App) -> Result<Company, Failure> {
     let user = NewUser::new("sam@portal.example".parse()?, name)?.staff(true);
     let mut tx = app.db.write().await?;
     let user = auth::store::create(&mut tx, &user, app.clock.now()).await??;
+    tell(&mut tx, "user.created", None, user.id.as_str(), app.clock.now()).await?;
     tx.commit().await?;
     let people = vec![Person { user: user.id, name, role: None }];
     Ok(Company { tenant: None, name: "Billing portal", story: "demo-staff", people })

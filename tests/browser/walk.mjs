@@ -361,6 +361,8 @@ async function staffLooksAtWhatDrifted(visit) {
     await page.waitForTimeout(1_000);
   }
   assert.ok((await report.count()) > 0, 'the run ends with a validation report');
+  const coverage = page.locator('main tr', { hasText: 'Audit coverage' });
+  assert.match(await coverage.innerText(), /Good\s+100/, 'all that the demo did is in the audit');
   await visit.examine('staff: a validation report');
 }
 
