@@ -239,8 +239,15 @@ both_databases! {
         world.portal.run("update products set per_seat = true where plan = 'starter'").await;
         world.subscribe(&mut owner, "starter", "month", PAYS).await;
         let all = review(&mut owner, "nothing", "never", "x").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
-        all.shows(&["<title>Error: ", "There is no such plan.", "Choose monthly or yearly billing.", "The number of seats must be"]);
+        let all = all.shows(&["<title>Error: ", "There is no such plan.", "Choose monthly or yearly billing.", "The number of seats must be"]);
         let page = review(&mut owner, "starter", "year", "12000").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        for shown in [&all, &page] {
+            assert_eq!(shown.body.matches("id=\"error-summary\"").count(), 1, "said once");
+            let summary = shown.body.split("id=\"error-summary\"").nth(1).unwrap().split("</div>").next().unwrap();
+            for place in summary.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                assert!(shown.body.contains(&format!(" id=\"{place}\"")), "{place} leads nowhere");
+            }
+        }
         let page = page.shows(&["#quantity-starter\">The number of seats", "from 1 to 10,000", "id=\"quantity-starter-error\""]);
         let typed = page.body.split("id=\"quantity-starter\"").nth(1).unwrap().split('>').next().unwrap();
         assert!(typed.contains("value=\"12000\"") && page.body.contains("name=\"interval\" value=\"year\""), "{typed}");
