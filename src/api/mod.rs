@@ -10,7 +10,8 @@
 //!    `security(("key" = ["billing:read"]), ("token" = ["owner", "admin", "supervisor"]))`, or `security(())` for everybody.
 //! 2. The same permission stands in the handler's signature, by an extractor of [`caller`]: [`TenantReader`],
 //!    [`TenantManager`], [`For<P>`](For), [`KeyFor<P>`](KeyFor), [`MaybeCaller`]. Bodies come by [`Json`],
-//!    or by [`Draft`] where what they mean is judged beside how they are written, queries by [`Query`]; nothing else reads a request. `caller.entry(…)` begins its audit entry.
+//!    or by [`Draft`] where what they mean is judged beside how they are written, queries by [`Query`]; nothing else reads a
+//!    request. `caller.entry(…)` begins its audit entry.
 //! 3. `.routes(routes!(handler))` in the feature's `router()`; the feature's line in `router.rs` if it is its first.
 //! 4. A row for it in the table of `tests/it/matrix.rs`, which fails without.
 //!

@@ -1,7 +1,5 @@
 //! Doing it at Stripe. No transaction is open while Stripe is asked.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::Options;
@@ -16,9 +14,6 @@ use crate::subscription::{Subscription, store};
 use crate::sync;
 use crate::tenants::Tenant;
 use crate::usage;
-
-/// How long the end of a subscription waits for Stripe to take what was used last.
-const FLUSH: Duration = Duration::from_secs(3);
 
 /// Something that a tenant does with its subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +99,6 @@ pub async fn perform(
     drop(tx);
     if matches!(deed, Deed::CancelNow(_)) {
         // The last invoice bills what Stripe knows of: also what was used a moment ago.
-        let budget = budget.at_most(FLUSH);
         usage::work::flush(&app.db, &app.stripe, &app.clock, tenant, budget).await?;
     }
     let name = format!("{}-{}-{times}", deed.name(), live.id);

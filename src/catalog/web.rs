@@ -154,10 +154,7 @@ async fn pricing_page(
         card(&page, shown, interval, typed.unwrap_or_else(|| seats.to_string()))
     });
     let cards = cards.collect();
-    let page = match typed {
-        Some(typed) => beside(page, typed, &shown),
-        None => page,
-    };
+    let page = beside(page, typed, &shown);
     Ok(Plans {
         banner: billing
             .subscription
@@ -183,7 +180,8 @@ async fn pricing_page(
 }
 
 /// The errors at the places of this page: seats stand in the form of their plan, and a plan that is not shown has none.
-fn beside(page: Page, typed: &Typed, shown: &[Shown<'_>]) -> Page {
+fn beside(page: Page, typed: Option<&Typed>, shown: &[Shown<'_>]) -> Page {
+    let Some(typed) = typed else { return page };
     let own = shown.iter().find(|shown| shown.plan.is_called(&typed.plan));
     let errors = page.errors().iter().cloned().map(|error| {
         let field = match (error.field.as_str(), own) {

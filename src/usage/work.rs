@@ -11,6 +11,8 @@ pub use compare::{Compared, Difference, compare, compare_metric, compare_page};
 pub use missing::{Missing, send_missing};
 pub(super) use retry::{Retried, Wish, retry};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -28,6 +30,8 @@ use crate::tenants::TenantId;
 const AT_ONCE: i64 = 16;
 /// How long a part is on its way before another worker may take it up, in seconds: longer than a call's budget.
 const ON_ITS_WAY: i64 = 120;
+/// How long somebody who waits for a page waits for the last reports.
+const FLUSH: Duration = Duration::from_secs(3);
 /// How long keys are kept, in seconds: longer than an event may be late.
 const KEEP_KEYS: i64 = OLDEST + 5 * DAY;
 /// Keys forgotten in one transaction.
@@ -66,7 +70,8 @@ async fn send(db: &Db, stripe: &Stripe, clock: &Clock) -> Result<usize, Error> {
 }
 
 /// Sends at once what a tenant used and Stripe does not know yet, also what still gathers: for a moment after which Stripe bills
-/// no more of it, because the subscription ends or its period does. What Stripe does not take is put off as always.
+/// no more of it, because the subscription ends or its period does. It takes three seconds of the budget at most, for what is to
+/// follow needs the rest; what Stripe does not take by then is put off as always.
 ///
 /// # Errors
 /// The database did not answer.
@@ -77,6 +82,7 @@ pub async fn flush(
     tenant: &TenantId,
     budget: Budget,
 ) -> db::Result<()> {
+    let budget = budget.at_most(FLUSH);
     loop {
         let mut tx = db.write().await?;
         let waiting = store::waiting(&mut tx, tenant.as_str(), clock.now().as_second(), AT_ONCE).await?;

@@ -249,8 +249,8 @@ pub async fn cancel_now(
     end_now(stripe, id, reason, bills, None, budget).await
 }
 
-/// Ends a subscription at once, under a key. With `bills`, what was used and not billed yet is billed by a last invoice. Stripe takes any repeated DELETE for one deed by itself; the key is for its logs,
-/// where it ties the call to what asked for it.
+/// Ends a subscription at once, under a key. With `bills`, what was used and not billed yet is billed by a last invoice. Stripe
+/// takes any repeated DELETE for one deed by itself; the key is for its logs, where it ties the call to what asked for it.
 ///
 /// # Errors
 /// See [`crate::stripe::Error`].
