@@ -4,9 +4,10 @@
 //! Nothing here takes a shortcut into the portal's rows of money: the companies subscribe, pay and fail in the sandbox, and
 //! the portal learns of it from signed webhooks, as it would from Stripe.
 
+pub mod cast;
 mod control;
 pub use control::Control;
-pub mod seeds;
+mod seeds;
 mod usage;
 pub mod web;
 
@@ -55,7 +56,7 @@ pub struct TimeMachine {
     /// One journey at a time.
     busy: Mutex<()>,
     /// Companies and people, in the order of the page. Filled by the seeds.
-    cast: std::sync::OnceLock<Vec<seeds::Company>>,
+    cast: std::sync::OnceLock<Vec<cast::Company>>,
 }
 
 /// How far to go.
@@ -83,7 +84,7 @@ impl TimeMachine {
     }
 
     /// Says who there is to be. It is said once: later ones change nothing.
-    pub fn introduce(&self, cast: Vec<seeds::Company>) {
+    pub fn introduce(&self, cast: Vec<cast::Company>) {
         let _ = self.cast.set(cast);
     }
 
@@ -142,7 +143,7 @@ impl TimeMachine {
     }
 
     /// Companies and people to sign in as.
-    pub fn cast(&self) -> &[seeds::Company] {
+    pub fn cast(&self) -> &[cast::Company] {
         self.cast.get().map_or(&[], Vec::as_slice)
     }
 }

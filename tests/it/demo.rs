@@ -5,7 +5,7 @@ use std::sync::Arc;
 use billing_portal::auth::{NewUser, Role};
 use billing_portal::clock::Clock;
 use billing_portal::db::Db;
-use billing_portal::demo::seeds::{Company, Person};
+use billing_portal::demo::cast::{Company, Person};
 use billing_portal::demo::{self, Control, TimeMachine};
 use billing_portal::mail::{self, Kind, Letter};
 use http::StatusCode;
