@@ -19,7 +19,7 @@ pub(in crate::usage) struct Due {
 }
 
 /// The columns of [`Due`], of the outbox as `o`.
-macro_rules! due {
+macro_rules! due_columns {
     () => {
         "select o.tenant_id, o.metric, o.window_start, o.meter, o.quantity, o.claimed, o.sent, o.part, o.attempts,\
          (select c.id from customers c where c.tenant_id = o.tenant_id and not c.deleted) as customer_id from usage_outbox o"
@@ -53,7 +53,7 @@ pub(in crate::usage) async fn is_due(tx: &mut Tx, now: i64) -> Result<bool> {
 /// The database did not answer; so with all functions here.
 pub(in crate::usage) async fn due(tx: &mut Tx, now: i64, most: i64) -> Result<Vec<Due>> {
     tx.query(sql!(
-        due!() " where o.state = 'waiting' and o.due_at <= $1 and not exists (select 1 from usage_outbox b"
+        due_columns!() " where o.state = 'waiting' and o.due_at <= $1 and not exists (select 1 from usage_outbox b"
         " where b.tenant_id = o.tenant_id and b.metric = o.metric and b.state = 'waiting'"
         " and (b.sending_until > $1 or (b.due_at <= $1 and b.window_start < o.window_start)))"
         " order by o.due_at limit $2"
@@ -69,7 +69,7 @@ pub(in crate::usage) async fn due(tx: &mut Tx, now: i64, most: i64) -> Result<Ve
 /// bills no more.
 pub(in crate::usage) async fn waiting(tx: &mut Tx, tenant: &str, now: i64, most: i64) -> Result<Vec<Due>> {
     tx.query(sql!(
-        due!() " where o.tenant_id = $1 and o.state = 'waiting' and not exists (select 1 from usage_outbox b"
+        due_columns!() " where o.tenant_id = $1 and o.state = 'waiting' and not exists (select 1 from usage_outbox b"
         " where b.tenant_id = o.tenant_id and b.metric = o.metric and b.state = 'waiting'"
         " and (b.sending_until > $2 or b.window_start < o.window_start))"
         " order by o.metric limit $3"
