@@ -48,6 +48,7 @@ pub const TABLES: &[(&str, Told)] = &[
     ("charges", Differences),
     ("checkout_sessions", New("its end is told of by the subscription that it began")),
     ("webhook_events", Not("is a record itself, kept as it came")),
+    ("event_days", Not("follows from the events, in their transaction")),
     ("customer_sync", Not("a queue")),
     ("leases", Not("who works on what")),
     ("mails", Not("staged with the change that is told of; each end of a mail has its entry")),

@@ -1,6 +1,7 @@
 //! What is said of how Stripe's events are doing.
 
 use crate::alarm;
+use crate::webhooks::health::EventDay;
 
 /// A day, in seconds.
 const DAY: i64 = 86_400;
@@ -54,6 +55,16 @@ pub fn standing(last: Option<i64>, parked: i64, alarms: &[alarm::Kind], wall: i6
     }
 }
 
+/// Each of so many days until a time of the world, those without events as well; `known` are those that had some, the oldest
+/// first.
+pub fn every_day(known: &[EventDay], days: i64, wall: i64) -> Vec<EventDay> {
+    let last = wall.div_euclid(DAY);
+    let of = |day| known.iter().find(|known| known.day == day).copied();
+    (last + 1 - days..=last)
+        .map(|day| of(day).unwrap_or(EventDay { day, delivered: 0, fetched: 0 }))
+        .collect()
+}
+
 /// How long ago, roughly: the key of the words and their number.
 pub const fn age(seconds: i64) -> (&'static str, i64) {
     match seconds {
@@ -79,6 +90,15 @@ mod tests {
         assert_eq!(standing(Some(now), 1, &silent, now), Standing::Alarmed);
         assert_eq!(standing(None, 0, &silent, now), Standing::Alarmed);
         assert_eq!(standing(None, 0, &[], now), Standing::None);
+    }
+
+    #[test]
+    fn days_without_events_are_days_as_well() {
+        let known =
+            [EventDay { day: 10, delivered: 3, fetched: 1 }, EventDay { day: 12, delivered: 1, fetched: 0 }];
+        let days = every_day(&known, 4, 12 * DAY + 5);
+        let counts: Vec<_> = days.iter().map(|day| (day.day, day.delivered, day.fetched)).collect();
+        assert_eq!(counts, [(9, 0, 0), (10, 3, 1), (11, 0, 0), (12, 1, 0)]);
     }
 
     #[test]

@@ -6,6 +6,17 @@ use crate::alarm::{Alarm, Kind};
 /// failed is tried again within minutes.
 pub const GRACE: i64 = 900;
 
+/// A day's events that are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct EventDay {
+    /// Days since 1970, UTC.
+    pub day: i64,
+    /// That Stripe brought, if late.
+    pub delivered: i64,
+    /// That were taken from Stripe's list and never brought.
+    pub fetched: i64,
+}
+
 /// What is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {

@@ -111,6 +111,7 @@ const PAGES: &[Row] = &[
     ("POST", "/staff/events/{id}/replay", Staff, 404),
     ("GET", "/staff/figures.csv", Staff, 200),
     ("GET", "/staff/health.csv", Staff, 200),
+    ("GET", "/staff/event-days.csv", Staff, 200),
     ("GET", "/staff/mails", Staff, 200),
     ("GET", "/staff/mails/samples/{kind}", Staff, 200),
     ("GET", "/staff/mails/{id}", Staff, 404),

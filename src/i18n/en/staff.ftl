@@ -22,6 +22,13 @@ staff-events-alarm = Alarm
 staff-events-delivered = Delivered by Stripe
 staff-events-strays = Of customers that are not ours yet
 staff-events-failures = Failures by type
+staff-events-days = Events of the last 30 days
+staff-events-days-summary = { $delivered } delivered by Stripe, { $fetched } that had to be fetched.
+staff-events-brought = Delivered
+staff-events-fetched = Fetched
+staff-events-day = Day
+staff-events-days-csv = Events by day as CSV
+staff-events-days-caption = Events of the last 30 days, by the day (UTC) on which they came
 staff-age-now = just now
 staff-age-minutes = { $count ->
     [one] a minute ago

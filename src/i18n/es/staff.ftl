@@ -22,6 +22,13 @@ staff-events-alarm = Alarma
 staff-events-delivered = Entregados por Stripe
 staff-events-strays = De clientes que aún no son nuestros
 staff-events-failures = Fallos por tipo
+staff-events-days = Eventos de los últimos 30 días
+staff-events-days-summary = { $delivered } entregados por Stripe, { $fetched } que hubo que recuperar.
+staff-events-brought = Entregados
+staff-events-fetched = Recuperados
+staff-events-day = Día
+staff-events-days-csv = Eventos por día en CSV
+staff-events-days-caption = Eventos de los últimos 30 días, por el día (UTC) en que llegaron
 staff-age-now = ahora mismo
 staff-age-minutes = { $count ->
     [one] hace un minuto

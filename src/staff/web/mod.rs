@@ -2,6 +2,7 @@
 
 mod behalf;
 mod dashboard;
+mod drawing;
 mod tenant;
 mod tenants;
 mod words;
@@ -22,9 +23,12 @@ use crate::clock::from_seconds;
 use crate::error::Result;
 use crate::money::Money;
 use crate::web::{Csv, Page};
+use crate::webhooks;
 
 /// Months of the file: ten years.
 const EXPORTED: i64 = 120;
+/// Days of the file of events: ten years.
+const DAYS_EXPORTED: i64 = 3_660;
 /// Changes that an export reads at once, and the most that it holds.
 const STEP: usize = 1_000;
 const MOST: usize = 50_000;
@@ -35,6 +39,7 @@ pub fn router() -> Router<App> {
         .route("/staff", get(dashboard::show))
         .route("/staff/figures.csv", get(figures_csv))
         .route("/staff/health.csv", get(health_csv))
+        .route("/staff/event-days.csv", get(event_days_csv))
         .route("/staff/subscriptions.csv", get(statuses_csv))
         .route("/staff/mrr-changes.csv", get(changes_csv))
         .route("/staff/tenants", get(tenants::list))
@@ -144,6 +149,18 @@ async fn health_csv(State(app): State<App>, _: Staff) -> Result<Response> {
         csv.text("parked_of_type").text(&failure.kind).number(failure.count).number(health.parked).end_row();
     }
     Ok(csv.file("webhook-health"))
+}
+
+/// Events by the day on which they came: what Stripe brought, and what had to be fetched.
+async fn event_days_csv(State(app): State<App>, _: Staff) -> Result<Response> {
+    let wall = app.clock.wall().as_second();
+    let days = webhooks::store::days(&mut app.db.read().await?, wall, DAYS_EXPORTED).await?;
+    let mut csv = Csv::new(&["day", "delivered", "fetched"]);
+    for day in days {
+        let date = TimeZone::UTC.to_datetime(from_seconds(day.day.saturating_mul(86_400))).date();
+        csv.text(&date.to_string()).number(day.delivered).number(day.fetched).end_row();
+    }
+    Ok(csv.file("event-days"))
 }
 
 /// Every change behind the movements of the months shown. Amounts are for a year: exact, where a month's may not be.

@@ -1,8 +1,10 @@
 //! The rows of the inbox.
 
+mod days;
 mod secrets;
 mod view;
 
+pub use days::days;
 pub use secrets::{
     Kind, NoKind, Sealed, forget_secrets, keep_secret, last_delivered, retire_secrets, secrets, was_delivered,
 };
@@ -17,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use crate::db::{Batch, Db, GroupCommit, Result, Tx, bulk, sql};
 use crate::stripe::snapshot::Envelope;
 use crate::webhooks::{State, first_state};
+use days::Coming;
 
 /// An event on its way into the inbox.
 #[derive(Clone, Debug)]
@@ -67,6 +70,10 @@ impl Delivery {
     /// Its type.
     pub fn kind(&self) -> &str {
         &self.envelope.kind
+    }
+
+    fn is_needed(&self) -> bool {
+        self.state != State::NotNeeded
     }
 
     fn origin(&self) -> &'static str {
@@ -127,12 +134,27 @@ struct Stored {
     id: String,
     payload_hash: String,
     origin: String,
+    state: State,
+    received_at: i64,
 }
 
 /// What is known of a row that was there already.
 struct Known {
     hash: String,
     is_listed: bool,
+    is_needed: bool,
+    received_at: i64,
+}
+
+impl From<&Delivery> for Known {
+    fn from(row: &Delivery) -> Self {
+        Self {
+            hash: row.hash.clone(),
+            is_listed: !row.signed,
+            is_needed: row.is_needed(),
+            received_at: row.received_at,
+        }
+    }
 }
 
 impl Batch for Insert {
@@ -169,33 +191,51 @@ impl Batch for Insert {
             .await?;
         let mut new: HashSet<String> = returned.into_iter().map(|(id,)| id).collect();
         let mut known: HashMap<String, Known> = HashMap::new();
+        let mut coming = Coming::default();
         let mut outcomes = Vec::with_capacity(rows.len());
         for row in rows {
             outcomes.push(if new.remove(row.id()) {
-                known.insert(row.id().to_owned(), Known { hash: row.hash.clone(), is_listed: !row.signed });
+                known.insert(row.id().to_owned(), row.into());
+                if row.is_needed() {
+                    coming.came(row.received_at, row.signed);
+                }
                 Kept::New
             } else {
-                again(tx, row, &mut known).await?
+                again(tx, row, &mut known, &mut coming).await?
             });
         }
+        coming.add(tx).await?;
         Ok(outcomes)
     }
 }
 
 /// One that was there already: the same, or another payload under the same id. What was fetched from Stripe's list gives way to
 /// the bytes that were signed.
-async fn again(tx: &mut Tx, row: &Delivery, known: &mut HashMap<String, Known>) -> Result<Kept> {
+async fn again(
+    tx: &mut Tx,
+    row: &Delivery,
+    known: &mut HashMap<String, Known>,
+    coming: &mut Coming,
+) -> Result<Kept> {
     if !row.signed {
         return Ok(Kept::Duplicate);
     }
     if !known.contains_key(row.id()) {
         let stored: Option<Stored> = tx
-            .query(sql!("select id, payload_hash, origin from webhook_events where id = $1"))
+            .query(sql!(
+                "select id, payload_hash, origin, state, received_at from webhook_events where id = $1"
+            ))
             .bind(row.id())
             .optional()
             .await?;
         known.extend(stored.map(|stored| {
-            (stored.id, Known { hash: stored.payload_hash, is_listed: stored.origin == "list" })
+            let known = Known {
+                hash: stored.payload_hash,
+                is_listed: stored.origin == "list",
+                is_needed: stored.state != State::NotNeeded,
+                received_at: stored.received_at,
+            };
+            (stored.id, known)
         }));
     }
     let Some(stored) = known.get_mut(row.id()) else { return Ok(Kept::Duplicate) };
@@ -208,7 +248,10 @@ async fn again(tx: &mut Tx, row: &Delivery, known: &mut HashMap<String, Known>) 
         .bind(row.hash.as_str())
         .run()
         .await?;
-        *stored = Known { hash: row.hash.clone(), is_listed: false };
+        if stored.is_needed {
+            coming.was_brought(stored.received_at);
+        }
+        *stored = Known { hash: row.hash.clone(), is_listed: false, ..*stored };
         return Ok(Kept::Duplicate);
     }
     if stored.hash == row.hash {

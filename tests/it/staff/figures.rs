@@ -45,6 +45,15 @@ pub(crate) async fn agree_with_rows(portal: &Portal) {
     }
     let kept = store::figures(&mut tx, i64::MIN).await.unwrap();
     assert_eq!(sums(&kept), sums(&expected));
+    let kept: Vec<(i64, i64, i64)> = tx
+        .query_built("select day, delivered, fetched from event_days order by day".to_owned())
+        .all()
+        .await
+        .unwrap();
+    let came = "select received_at / 86400, cast(sum(case when origin = 'delivery' then 1 else 0 end) as bigint),
+        cast(sum(case when origin = 'list' then 1 else 0 end) as bigint) from webhook_events where state <> 'not_needed'
+        group by received_at / 86400 order by received_at / 86400";
+    assert_eq!(kept, tx.query_built(came.to_owned()).all::<(i64, i64, i64)>().await.unwrap());
 }
 
 fn sums(facts: &[Fact]) -> BTreeMap<(i64, &str, &str, &str), (i64, i64)> {

@@ -1,5 +1,6 @@
 //! How Stripe's events are doing, on the dashboard and in its file; and money that went back, through a real refund.
 
+use billing_portal::webhooks::store::{Delivery, Kept};
 use http::StatusCode;
 use serde_json::json;
 
@@ -47,6 +48,44 @@ both_databases! {
         // Four are needed; one of them never came by itself, and one may still be on its way.
         sam.get("/staff").await.shows(&["Delivered by Stripe", "75%", "100%", "Working"]);
         sam.get("/staff/health.csv").await.shows(&["delivered,,3,4\r\n", "processed,,3,3\r\n", "backlog,,1,\r\n", "strays,,0,\r\n"]);
+    }
+
+    async fn each_event_that_is_needed_counts_once_on_the_day_it_came_as_brought_or_fetched(portal: Portal) {
+        let body = |id: &str, kind: &str| {
+            let event = json!({ "id": id, "object": "event", "type": kind, "created": 5, "livemode": false, "data": { "object": {} } });
+            event.to_string().into_bytes()
+        };
+        let today = portal.clock.wall().as_second();
+        let put = async |id: &str, kind: &str, is_signed: bool, at: i64| {
+            let body = body(id, kind);
+            let delivery = if is_signed { Delivery::signed(&body, false, at) } else { Delivery::listed(&body, false, at) };
+            portal.app.inbox.put(delivery).await.unwrap()
+        };
+        assert_eq!(put("evt_1", "invoice.paid", true, today).await, Kept::New);
+        assert_eq!(put("evt_1", "invoice.paid", true, today).await, Kept::Duplicate);
+        put("evt_2", "invoice.paid", false, today - 86_400).await;
+        put("evt_3", "invoice.paid", false, today - 86_400).await;
+        put("evt_4", "invoiceitem.created", true, today).await;
+        // One of those that were fetched is brought, a day late: it counts where it came.
+        assert_eq!(put("evt_3", "invoice.paid", true, today).await, Kept::Duplicate);
+        put("evt_3", "invoice.paid", true, today).await;
+        let many: Vec<_> = (0..40).map(|n| Delivery::signed(&body(&format!("evt_m{n}"), "invoice.paid"), false, today)).collect();
+        portal.app.inbox.put_all(many.clone()).await.unwrap();
+        portal.app.inbox.put_all(many).await.unwrap();
+        put("evt_old", "invoice.paid", true, today - 30 * 86_400).await;
+
+        let mut sam = portal.staff("Sam").await.speaking("en");
+        let day = |at: i64| jiff::Timestamp::from_second(at).unwrap().strftime("%Y-%m-%d").to_string();
+        let file = sam.get("/staff/event-days.csv").await.expect(StatusCode::OK);
+        let expected = format!(
+            "day,delivered,fetched\r\n{},1,0\r\n{},1,1\r\n{},41,0\r\n", day(today - 30 * 86_400), day(today - 86_400), day(today)
+        );
+        assert!(file.body.ends_with(&expected), "{}", file.body);
+        // A month is shown, and what came before it is in the file alone.
+        let page = sam.get("/staff").await.expect(StatusCode::OK);
+        let page = page.shows(&["id=\"events-by-day\"", "42 delivered by Stripe, 1 that had to be fetched.", "Delivered", "Fetched"]);
+        assert_eq!(page.body.matches("<rect class=\"expected\"").count(), 1);
+        sam.speaking("es").get("/staff").await.shows(&["42 entregados por Stripe, 1 que hubo que recuperar."]);
     }
 
     async fn events_are_not_called_well_while_an_alarm_is_on_or_none_came_for_a_day(portal: Portal) {
