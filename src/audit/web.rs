@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body_util::channel::Channel;
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ use crate::auth::{Administrator, Staff};
 use crate::clock::from_seconds;
 use crate::db::Db;
 use crate::error::{Error, FieldError, Result};
-use crate::web::{Html, Page, Told, Visit};
+use crate::web::{Html, Narrowing, Page, Told, Visit};
 
 /// Entries on a page.
 const PAGE: usize = 50;
@@ -93,34 +93,20 @@ struct Asked {
 }
 
 impl Asked {
-    /// Days are those of the reader's time zone. What is no day and no kind of actor is told by its field: whoever looks for
-    /// something must not take everything for the answer, nor nothing.
-    fn filter(&self, tenant: &str, page: &Page) -> Result<Filter> {
-        let mut wrong = Vec::new();
-        let mut day = |text: &str, later: i64, field, key| {
-            let text = text.trim();
-            let begins = page.day_begins(text, later);
-            if begins.is_none() && !text.is_empty() {
-                wrong.push(FieldError::new(field, key));
-            }
-            begins
-        };
-        let from = day(&self.from, 0, "from", "audit-from-no-day");
-        let until = day(&self.to, 1, "to", "audit-to-no-day");
-        if !self.actor.is_empty() && ActorKind::read(&self.actor).is_none() {
-            wrong.push(FieldError::new("actor", "audit-no-actor"));
-        }
-        if !wrong.is_empty() {
-            return Err(Error::Invalid(wrong));
-        }
-        Ok(Filter {
+    fn filter(&self, tenant: &str, page: &Page) -> Result<Filter, Vec<FieldError>> {
+        let mut read = Narrowing::of(page);
+        let actor = read.choice(("actor", "audit-filter-actor"), &self.actor, ActorKind::read);
+        let (from, until) =
+            read.days((("from", "audit-filter-from"), &self.from), (("to", "audit-filter-to"), &self.to));
+        let after = read.after_time(&self.after);
+        read.filter(Filter {
             tenant: tenant.to_owned(),
             action: self.action.trim().to_owned(),
-            actor: self.actor.clone(),
+            actor: actor.map_or_else(String::new, |kind| kind.as_str().to_owned()),
             object: self.object.trim().to_owned(),
             from,
             until,
-            after: self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned()))),
+            after,
         })
     }
 
@@ -185,10 +171,10 @@ async fn own(
     State(app): State<App>,
     manager: Administrator,
     Query(mut asked): Query<Asked>,
-) -> Result<Html<ListPage>> {
+) -> Result<(StatusCode, Html<ListPage>)> {
     asked.tenant.clear();
-    let filter = asked.filter(manager.tenant.id.as_str(), &page)?;
-    list(page, &app, asked, &filter, "/audit").await
+    let filter = asked.filter(manager.tenant.id.as_str(), &page);
+    list(page, &app, asked, filter, "/audit").await
 }
 
 async fn all(
@@ -196,24 +182,29 @@ async fn all(
     State(app): State<App>,
     _: Staff,
     Query(asked): Query<Asked>,
-) -> Result<Html<ListPage>> {
-    let filter = asked.filter(&asked.tenant, &page)?;
-    list(page, &app, asked, &filter, "/staff/audit").await
+) -> Result<(StatusCode, Html<ListPage>)> {
+    let filter = asked.filter(&asked.tenant, &page);
+    list(page, &app, asked, filter, "/staff/audit").await
 }
 
 async fn list(
     page: Page,
     app: &App,
     asked: Asked,
-    filter: &Filter,
+    filter: Result<Filter, Vec<FieldError>>,
     base: &'static str,
-) -> Result<Html<ListPage>> {
-    let mut entries = store::list(&mut app.db.read().await?, filter, 51).await?;
+) -> Result<(StatusCode, Html<ListPage>)> {
+    let (page, filter) = page.narrowed(filter);
+    let mut entries = match filter {
+        Some(filter) => store::list(&mut app.db.read().await?, &filter, 51).await?,
+        None => Vec::new(),
+    };
     let has_more = entries.len() > PAGE;
     entries.truncate(PAGE);
     let older = entries.last().filter(|_| has_more).map(|last| asked.query(Some(last)));
     let is_staff = base != "/audit";
-    Ok(Html(ListPage { page, entries, export: asked.query(None), asked, base, is_staff, older }))
+    let list = ListPage { entries, export: asked.query(None), asked, base, is_staff, older, page };
+    Ok((list.page.status(), Html(list)))
 }
 
 async fn own_csv(
@@ -222,7 +213,7 @@ async fn own_csv(
     manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page)?, Form::Csv)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Csv)
 }
 
 async fn own_jsonl(
@@ -231,7 +222,7 @@ async fn own_jsonl(
     manager: Administrator,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page)?, Form::Jsonl)
+    file(&app.db, asked.filter(manager.tenant.id.as_str(), &page), Form::Jsonl)
 }
 
 async fn all_csv(
@@ -240,7 +231,7 @@ async fn all_csv(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page)?, Form::Csv)
+    file(&app.db, asked.filter(&asked.tenant, &page), Form::Csv)
 }
 
 async fn all_jsonl(
@@ -249,11 +240,12 @@ async fn all_jsonl(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    file(&app.db, asked.filter(&asked.tenant, &page)?, Form::Jsonl)
+    file(&app.db, asked.filter(&asked.tenant, &page), Form::Jsonl)
 }
 
 /// A file that is written while it is being read: however many entries there are, a thousand of them are in memory.
-fn file(db: &Db, filter: Filter, form: Form) -> Result<Response> {
+fn file(db: &Db, filter: Result<Filter, Vec<FieldError>>, form: Form) -> Result<Response> {
+    let filter = filter.map_err(Error::Invalid)?;
     let (mut sender, body) = Channel::<Bytes, crate::db::Error>::new(2);
     let db = db.clone();
     tokio::spawn(async move {

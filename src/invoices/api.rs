@@ -100,7 +100,7 @@ impl Input for Asked {
     fn read(fields: &mut Fields) -> Option<Self> {
         let limit = fields.or("limit", LIMIT, integer(1, MOST));
         let offset = fields.optional("offset", integer(0, FURTHEST));
-        let cursor = fields.optional("cursor", parsed::<Cursor>("invoices-bad-page"));
+        let cursor = fields.optional("cursor", parsed::<Cursor>("api-field-cursor"));
         let status = fields.optional("status", one_of(&Word::ALL.map(|word| (word.as_str(), word))));
         let from = fields.optional("from_date", day);
         let to = fields.optional("to_date", day);
@@ -108,7 +108,7 @@ impl Input for Asked {
             fields.refuse_with("cursor", "invoices-offset-or-cursor");
         }
         if from.flatten().zip(to.flatten()).is_some_and(|(from, to)| from > to) {
-            fields.refuse_with("to_date", "invoices-bad-order");
+            fields.refuse_with("to_date", "api-field-span");
         }
         let (offset, cursor, from, to) = (offset?, cursor?, from?, to?);
         Some(Self { limit: limit?, offset: offset.unwrap_or(0), cursor, status: status?, from, to })

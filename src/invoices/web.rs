@@ -94,15 +94,19 @@ fn sums(page: &Page, invoices: &[Invoice]) -> Result<Vec<(String, String, String
 
 /// The list without invoices, saying what of the filter cannot be understood.
 fn refused(page: Page, asked: Query, bad: &[BadQuery]) -> Result<Response> {
-    let error = |bad: &BadQuery| match bad {
-        BadQuery::Status => FieldError::new("status", "invoices-bad-status"),
-        BadQuery::From => FieldError::new("from", "invoices-bad-day"),
-        BadQuery::To => FieldError::new("to", "invoices-bad-day"),
-        BadQuery::Order => FieldError::new("to", "invoices-bad-order"),
-        BadQuery::After => FieldError::new("invoices", "invoices-bad-page"),
+    let error = |bad: &BadQuery| {
+        let (field, label, key) = match bad {
+            BadQuery::Status => ("status", "invoices-status", "web-no-choice"),
+            BadQuery::From => ("from", "invoices-from", "web-no-day"),
+            BadQuery::To => ("to", "invoices-to", "web-no-day"),
+            BadQuery::Order => ("to", "invoices-to", "web-no-span"),
+            BadQuery::After => ("invoices", "invoices-title", "web-no-page"),
+        };
+        FieldError::new(field, key).with("field", page.t(label))
     };
+    let errors = bad.iter().map(error).collect();
     let list = List {
-        page: page.with_errors(bad.iter().map(error).collect()),
+        page: page.with_errors(errors),
         asked,
         statuses: StatusFilter::ALL,
         invoices: Vec::new(),

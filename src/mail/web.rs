@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::{Path, Query, State as Shared};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header;
+use http::{StatusCode, header};
 use serde::Deserialize;
 
 use super::render::{self, Reader, Written};
@@ -15,9 +15,9 @@ use super::{Filter, Kind, State, work};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::auth::Staff;
-use crate::error::{Error, Result, WayOn};
+use crate::error::{Error, FieldError, Result, WayOn};
 use crate::i18n::Language;
-use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, redirect};
 
 /// Mails on a page.
 const PAGE: usize = 50;
@@ -49,15 +49,13 @@ struct Asked {
 }
 
 impl Asked {
-    /// What is no kind and no state filters nothing.
-    fn filter(&self) -> Filter {
-        let after = self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-        Filter {
-            kind: self.kind.parse().ok(),
-            state: self.state.parse().ok(),
-            tenant: Some(self.tenant.clone()).filter(|tenant| !tenant.is_empty()),
-            after,
-        }
+    fn filter(&self, page: &Page) -> Result<Filter, Vec<FieldError>> {
+        let mut read = Narrowing::of(page);
+        let kind = read.choice(("kind", "mail-list-kind"), &self.kind, |text| text.parse().ok());
+        let state = read.choice(("state", "mail-list-state"), &self.state, |text| text.parse().ok());
+        let after = read.after_time(&self.after);
+        let tenant = Some(self.tenant.clone()).filter(|tenant| !tenant.is_empty());
+        read.filter(Filter { kind, state, tenant, after })
     }
 }
 
@@ -83,9 +81,14 @@ async fn list(
     Shared(app): Shared<App>,
     _: Staff,
     Query(asked): Query<Asked>,
-) -> Result<Html<ListPage>> {
-    let filter = asked.filter();
-    let mut mails = store::list(&mut app.db.read().await?, &filter, 51).await?;
+) -> Result<(StatusCode, Html<ListPage>)> {
+    let filter = asked.filter(&page);
+    let (page, filter) = page.narrowed(filter);
+    let mut mails = match &filter {
+        Some(filter) => store::list(&mut app.db.read().await?, filter, 51).await?,
+        None => Vec::new(),
+    };
+    let filter = filter.unwrap_or_default();
     let has_more = mails.len() > PAGE;
     mails.truncate(PAGE);
     let older = mails.last().filter(|_| has_more).map(|last| {
@@ -97,7 +100,8 @@ async fn list(
             .append_pair("after", &format!("{}-{}", last.created_at, last.id));
         query.finish()
     });
-    Ok(Html(ListPage { page, mails, filter, has_server: app.config.mail.server.is_some(), older }))
+    let has_server = app.config.mail.server.is_some();
+    Ok((page.status(), Html(ListPage { page, mails, filter, has_server, older })))
 }
 
 #[derive(Template)]

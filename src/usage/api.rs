@@ -201,7 +201,7 @@ impl Asked {
         let from = self.from.map_or(Some(to - DAYS + 1), number);
         let from = from.ok_or_else(|| FieldError::new("from_date", "api-field-day"))?;
         match to - from {
-            ..0 => Err(FieldError::new("to_date", "invoices-bad-order")),
+            ..0 => Err(FieldError::new("to_date", "api-field-span")),
             0..MOST_DAYS => Ok((from, to)),
             _ => Err(FieldError::new("from_date", "usage-too-long").with("most", MOST_DAYS)),
         }

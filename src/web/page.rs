@@ -5,10 +5,9 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use http::header;
 use http::request::Parts;
+use http::{StatusCode, header};
 use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::{ActingFor, Flash, Notice, Person, Site, Visit, assets, visit};
@@ -42,6 +41,20 @@ impl Page {
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
         self
+    }
+
+    /// The page of a list, with its filter or with what is wrong with that.
+    #[must_use]
+    pub fn narrowed<F>(self, filter: Result<F, Vec<FieldError>>) -> (Self, Option<F>) {
+        match filter {
+            Ok(filter) => (self, Some(filter)),
+            Err(errors) => (self.with_errors(errors), None),
+        }
+    }
+
+    /// The status of an answer with this page: 422 where fields could not be accepted.
+    pub const fn status(&self) -> StatusCode {
+        if self.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
     }
 
     /// The fields that could not be accepted.
@@ -141,13 +154,6 @@ impl Page {
     /// How far a day is from today.
     pub fn relative_day(&self, at: impl Plain<Timestamp>) -> String {
         self.language().relative_day(at.plain(), self.now(), &self.time_zone())
-    }
-
-    /// When a day begins, or so many days later, in the reader's time zone; unix seconds. None where the text is no day.
-    pub fn day_begins(&self, text: &str, later: i64) -> Option<i64> {
-        let day: Date = text.parse().ok()?;
-        let day = day.checked_add(jiff::Span::new().try_days(later).ok()?).ok()?;
-        Some(day.to_zoned(self.time_zone()).ok()?.timestamp().as_second())
     }
 
     /// The address of a file of `static/`.

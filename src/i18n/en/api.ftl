@@ -73,3 +73,5 @@ api-docs-parameters = Parameters
 api-docs-body = Body
 api-docs-answer = Answer
 api-docs-refusals = Refusals and failures
+api-field-span = The last day is before the first.
+api-field-cursor = This page of the list does not exist. Start again from the first.

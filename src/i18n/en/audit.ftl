@@ -117,6 +117,3 @@ audit-plan-hidden = Hidden plan no longer shown
 audit-reconciliation-started = Comparison with Stripe started
 audit-reconciliation-repaired = Difference from Stripe put right
 audit-reconciliation-ended = Comparison with Stripe ended
-audit-from-no-day = From: this is no day. Choose one, or write it like 2026-11-21.
-audit-to-no-day = To: this is no day. Choose one, or write it like 2026-11-21.
-audit-no-actor = Who: choose one of the list.

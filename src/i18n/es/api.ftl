@@ -73,3 +73,5 @@ api-docs-parameters = Parámetros
 api-docs-body = Cuerpo
 api-docs-answer = Respuesta
 api-docs-refusals = Rechazos y fallos
+api-field-span = El último día es anterior al primero.
+api-field-cursor = Esta página de la lista no existe. Empiece de nuevo por la primera.

@@ -117,6 +117,3 @@ audit-plan-hidden = Plan oculto retirado
 audit-reconciliation-started = Comparación con Stripe iniciada
 audit-reconciliation-repaired = Diferencia con Stripe corregida
 audit-reconciliation-ended = Comparación con Stripe terminada
-audit-from-no-day = Desde: no es un día. Elija uno o escríbalo como 2026-11-21.
-audit-to-no-day = Hasta: no es un día. Elija uno o escríbalo como 2026-11-21.
-audit-no-actor = Quién: elija una opción de la lista.

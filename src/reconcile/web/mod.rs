@@ -21,9 +21,9 @@ use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::auth::Staff;
 use crate::clock::from_seconds;
-use crate::error::{Error, Result, WayOn};
+use crate::error::{Error, FieldError, Result, WayOn};
 use crate::money::{Currency, Money};
-use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, redirect};
 
 /// Runs on a page, and findings.
 const RUNS: usize = 25;
@@ -132,14 +132,18 @@ struct Narrow {
 }
 
 impl Narrow {
-    /// What is no kind, severity or state filters nothing.
-    fn filter(&self) -> Filter {
-        Filter {
-            kind: self.kind.parse().ok(),
-            severity: self.severity.parse().ok(),
-            state: self.state.parse().ok().filter(|state| *state != State::Checking),
-            after: self.after.split_once('-').map(|(severity, id)| (severity.to_owned(), id.to_owned())),
-        }
+    fn filter(&self, page: &Page) -> Result<Filter, Vec<FieldError>> {
+        let mut read = Narrowing::of(page);
+        let severity =
+            read.choice(("severity", "reconcile-severity"), &self.severity, |text| text.parse().ok());
+        let kind = read.choice(("kind", "reconcile-kind"), &self.kind, |text| text.parse().ok());
+        let state = read.choice(("state", "reconcile-state"), &self.state, |text| {
+            text.parse().ok().filter(|state| *state != State::Checking)
+        });
+        let after = read.after(&self.after, |text| {
+            text.split_once('-').map(|(severity, id)| (severity.to_owned(), id.to_owned()))
+        });
+        read.filter(Filter { kind, severity, state, after })
     }
 
     fn query(&self, last: &FindingRow) -> String {
@@ -223,18 +227,24 @@ async fn one(
     Path(id): Path<String>,
     Query(narrow): Query<Narrow>,
 ) -> Result<Response> {
-    let filter = narrow.filter();
+    let filter = narrow.filter(&page);
+    let (page, filter) = page.narrowed(filter);
     let mut tx = app.db.read().await?;
     let run = store::run(&mut tx, &id).await?.ok_or(Error::NotFound)?;
     let counts = store::count(&mut tx, &id).await?;
-    let mut findings = store::list(&mut tx, &id, &filter, 51).await?;
+    let mut findings = match &filter {
+        Some(filter) => store::list(&mut tx, &id, filter, 51).await?,
+        None => Vec::new(),
+    };
     drop(tx);
+    let filter = filter.unwrap_or_default();
     let has_more = findings.len() > FINDINGS;
     findings.truncate(FINDINGS);
     let older = findings.last().filter(|_| has_more).map(|last| narrow.query(last));
     let now = app.clock.wall().as_second();
     let again = look_again(run.state == RunState::Running, 3);
-    Ok((again, Html(RunPage { page, run, counts, findings, filter, older, now })).into_response())
+    let status = page.status();
+    Ok((status, again, Html(RunPage { page, run, counts, findings, filter, older, now })).into_response())
 }
 
 async fn json(Shared(app): Shared<App>, _: Staff, Path(id): Path<String>) -> Result<Response> {

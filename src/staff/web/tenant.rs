@@ -21,7 +21,7 @@ use crate::staff::timeline::{Kind, Moment, Point};
 use crate::stripe::{self, Budget, CustomerId};
 use crate::sync;
 use crate::usage::view;
-use crate::web::{Flash, Form, Html, Nothing, Page, redirect};
+use crate::web::{Flash, Form, Html, Narrowing, Nothing, Page, redirect};
 
 /// Moments on a page of the timeline.
 const PAGE: usize = 50;
@@ -216,15 +216,20 @@ pub(super) async fn timeline(
     _: Staff,
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
-) -> Result<Html<TimelinePage>> {
-    let kind = Kind::read(&wanted.kind);
-    let point = Point::read(&wanted.after);
+) -> Result<(StatusCode, Html<TimelinePage>)> {
+    let mut read = Narrowing::of(&page);
+    let kind = read.choice(("kind", "staff-kind"), &wanted.kind, Kind::read);
+    let point = read.after(&wanted.after, Point::read);
     let is_newest = point.is_none();
+    let wish = read.filter((kind, point.unwrap_or_else(Point::newest)));
+    let (page, wish) = page.narrowed(wish);
     let mut tx = app.db.read().await?;
     let sheet = store::sheet(&mut tx, &id).await?.ok_or(Error::NotFound)?;
     let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
-    let point = point.unwrap_or_else(Point::newest);
-    let mut moments = store::timeline(&mut tx, &id, kind, &point, limit).await?;
+    let mut moments = match wish {
+        Some((kind, point)) => store::timeline(&mut tx, &id, kind, &point, limit).await?,
+        None => Vec::new(),
+    };
     drop(tx);
 
     let has_more = moments.len() > PAGE;
@@ -234,7 +239,7 @@ pub(super) async fn timeline(
         query.append_pair("kind", kind.map_or("", Kind::as_str)).append_pair("after", &Point::of(last));
         query.finish()
     });
-    Ok(Html(TimelinePage { page, sheet, kind, moments, older, is_newest }))
+    Ok((page.status(), Html(TimelinePage { page, sheet, kind, moments, older, is_newest })))
 }
 
 /// Fetches the tenant's customer from Stripe and writes what it says.

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Query, State};
+use http::StatusCode;
 use serde::Deserialize;
 
 use super::words::{self, STATUSES};
@@ -9,9 +10,9 @@ use crate::app::App;
 use crate::auth::Staff;
 use crate::catalog;
 use crate::clock::from_seconds;
-use crate::error::Result;
+use crate::error::{FieldError, Result};
 use crate::staff::store::{self, Found, Search};
-use crate::web::{Html, Page};
+use crate::web::{Html, Narrowing, Page};
 
 /// Tenants on a page.
 const PAGE: usize = 50;
@@ -28,13 +29,17 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn search(&self) -> Search {
-        Search {
+    fn search(&self, page: &Page) -> Result<Search, Vec<FieldError>> {
+        let mut read = Narrowing::of(page);
+        let status = read.choice(("status", "staff-status"), &self.status, |text| {
+            STATUSES.iter().find(|(status, _, _)| *status == text).map(|(status, _, _)| (*status).to_owned())
+        });
+        read.filter(Search {
             text: self.q.trim().chars().take(LONGEST).filter(|c| *c != '\0').collect(),
-            status: self.status.clone(),
+            status: status.unwrap_or_default(),
             product: self.plan.clone(),
             after: self.after.clone(),
-        }
+        })
     }
 
     fn is_set(&self) -> bool {
@@ -88,10 +93,15 @@ pub(super) async fn list(
     State(app): State<App>,
     _: Staff,
     Query(asked): Query<Asked>,
-) -> Result<Html<ListPage>> {
+) -> Result<(StatusCode, Html<ListPage>)> {
     let mut tx = app.db.read().await?;
     let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
-    let mut found = store::search(&mut tx, &asked.search(), limit).await?;
+    let search = asked.search(&page);
+    let (page, search) = page.narrowed(search);
+    let mut found = match search {
+        Some(search) => store::search(&mut tx, &search, limit).await?,
+        None => Vec::new(),
+    };
     let offer = catalog::store::offer(&mut tx).await?;
     drop(tx);
 
@@ -100,12 +110,13 @@ pub(super) async fn list(
     let last = found.last().filter(|_| has_more);
     let plans =
         offer.plans.iter().map(|plan| (plan.product_id.clone(), plan.name(page.language()).to_owned()));
-    Ok(Html(ListPage {
+    let list = ListPage {
         plans: plans.collect(),
         more: last.map(|last| asked.query(Some(&last.id))),
         first: (!asked.after.is_empty()).then(|| asked.query(None)),
         found,
         asked,
         page,
-    }))
+    };
+    Ok((list.page.status(), Html(list)))
 }

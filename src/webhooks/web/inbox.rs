@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, State as Shared};
 use axum::response::IntoResponse as _;
 use axum::response::Response;
 use axum::routing::{get, post};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,9 +15,9 @@ use crate::audit::{self, Actor, Entry, words};
 use crate::auth::Staff;
 use crate::clock::from_seconds;
 use crate::db::Tx;
-use crate::error::{Error, Result, WayOn};
+use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
-use crate::web::{ClientAddress, Flash, Form, Html, Nothing, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, redirect};
 use crate::webhooks::store::{self, Consequence, Summary};
 use crate::webhooks::{Filter, MOST_REPLAYED, State, TYPES, readable, work};
 
@@ -36,7 +37,7 @@ pub fn router() -> Router<App> {
         .route("/staff/events/{id}/replay", post(replay))
 }
 
-/// A filter as it stands in addresses and forms. What is no state and no day filters nothing.
+/// A filter as it stands in addresses and forms.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
@@ -50,15 +51,19 @@ struct Asked {
 }
 
 impl Asked {
-    fn filter(&self, page: &Page) -> Filter {
-        Filter {
+    fn filter(&self, page: &Page) -> Result<Filter, Vec<FieldError>> {
+        let mut read = Narrowing::of(page);
+        let state = read.choice(("state", "events-state"), &self.state, |text| text.parse().ok());
+        let (from, until) = read.days((("from", "events-from"), &self.from), (("to", "events-to"), &self.to));
+        let after = read.after_time(&self.after);
+        read.filter(Filter {
             kind: self.r#type.trim().to_owned(),
-            state: self.state.parse().ok(),
+            state,
             whose: self.whose.trim().to_owned(),
-            from: page.day_begins(&self.from, 0),
-            until: page.day_begins(&self.to, 1),
-            after: self.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned()))),
-        }
+            from,
+            until,
+            after,
+        })
     }
 
     fn fields(&self) -> [(&'static str, &str); 5] {
@@ -113,15 +118,19 @@ async fn list(
     Shared(app): Shared<App>,
     _: Staff,
     Query(asked): Query<Asked>,
-) -> Result<Html<ListPage>> {
+) -> Result<(StatusCode, Html<ListPage>)> {
     let filter = asked.filter(&page);
+    let (page, filter) = page.narrowed(filter);
     let mut tx = app.db.read().await?;
-    let mut events = store::page(&mut tx, &filter, 51).await?;
+    let mut events = match filter {
+        Some(filter) => store::page(&mut tx, &filter, 51).await?,
+        None => Vec::new(),
+    };
     let parked = store::parked(&mut tx, COUNTED).await?;
     let has_more = events.len() > PAGE;
     events.truncate(PAGE);
     let older = events.last().filter(|_| has_more).map(|last| asked.link(Some(last)));
-    Ok(Html(ListPage { page, events, asked, parked, older }))
+    Ok((page.status(), Html(ListPage { page, events, asked, parked, older })))
 }
 
 #[derive(Template)]
@@ -204,18 +213,19 @@ async fn replay_all(
     if !asked.is_set() {
         return Err(Error::field("state", "events-replay-needs-filter"));
     }
+    let filter = asked.filter(&page).map_err(Error::Invalid)?;
     let wall = app.clock.wall().as_second();
     let most = i64::try_from(MOST_REPLAYED).unwrap_or(i64::MAX);
     let mut tx = app.db.write().await?;
     let mut again = 0;
-    let events = store::page(&mut tx, &asked.filter(&page), most + 1).await?;
+    let events = store::page(&mut tx, &filter, most + 1).await?;
     for event in events.iter().take(MOST_REPLAYED) {
         again += store::replay(&mut tx, &event.id, wall).await?;
     }
-    let filter: serde_json::Map<String, Value> =
+    let asked_for: serde_json::Map<String, Value> =
         asked.fields().iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     let entry = entry(&app, &staff, "events.replayed", &address)
-        .change(None, Some(json!({ "filter": filter, "count": again })));
+        .change(None, Some(json!({ "filter": asked_for, "count": again })));
     audit::record(&mut tx, &entry).await?;
     done(&app, tx).await?;
     let flash = match again {

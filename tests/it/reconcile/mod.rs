@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Begins a run that nobody has taken up.
-    async fn begin(&self, repairs: bool) -> String {
+    pub(crate) async fn begin(&self, repairs: bool) -> String {
         let mut tx = self.portal.db.write().await.unwrap();
         let begun =
             work::begin(&mut tx, &self.portal.clock, repairs, &Actor::Command, None, None).await.unwrap();
@@ -94,7 +94,7 @@ impl World {
     }
 
     /// Takes steps until the run is through; waits where it waits.
-    async fn finish(&self, run: &str) -> Run {
+    pub(crate) async fn finish(&self, run: &str) -> Run {
         self.finish_with(&self.means(), run).await
     }
 

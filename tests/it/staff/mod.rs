@@ -2,6 +2,7 @@
 
 mod behalf;
 mod figures;
+mod filters;
 mod health;
 mod tenants;
 
