@@ -160,20 +160,23 @@ async fn change(
     Form(form): Form<Change>,
 ) -> Result<Response> {
     let user = signed_in.user();
-    let new = match Password::new(&form.password, &user.email) {
-        Ok(new) => new,
-        Err(fault) => return Ok(again(page, &signed_in, password_error("password", fault))),
-    };
-    match auth.check(user.email.as_str(), &form.old, address, "password.refused").await? {
-        Outcome::Welcome(_) => {}
-        Outcome::Wrong => return Ok(again(page, &signed_in, FieldError::new("old", "auth-old-wrong"))),
+    let old = match auth.check(user.email.as_str(), &form.old, address, "password.refused").await? {
+        Outcome::Welcome(_) => None,
+        Outcome::Wrong => Some(FieldError::new("old", "auth-old-wrong")),
         Outcome::Refused(refused) => {
             let often = FieldError::new("old", "auth-too-often").with("minutes", refused.minutes());
             let headers = [(header::RETRY_AFTER, refused.wait.to_string())];
-            let page = again(page, &signed_in, often);
+            let page = again(page, &signed_in, vec![often]);
             return Ok((StatusCode::TOO_MANY_REQUESTS, headers, page).into_response());
         }
-    }
+    };
+    let new = match (old, Password::new(&form.password, &user.email)) {
+        (None, Ok(new)) => new,
+        (old, new) => {
+            let new = new.err().map(|fault| password_error("password", fault));
+            return Ok(again(page, &signed_in, old.into_iter().chain(new).collect()));
+        }
+    };
     let hash = auth.hasher.hash(&new).await?;
     let tenant = signed_in.at.as_ref().map(|here| &here.tenant.id);
     let mut tx = auth.db.write().await?;
@@ -186,8 +189,8 @@ async fn change(
 }
 
 /// The form once more, with what is wrong and without what was typed.
-fn again(page: Page, signed_in: &SignedIn, error: FieldError) -> Response {
+fn again(page: Page, signed_in: &SignedIn, errors: Vec<FieldError>) -> Response {
     let email = signed_in.user().email.as_str().to_owned();
-    let page = ChangePage { page: page.with_errors(vec![error]), email, has_password: true };
+    let page = ChangePage { page: page.with_errors(errors), email, has_password: true };
     (StatusCode::UNPROCESSABLE_ENTITY, Html(page)).into_response()
 }
