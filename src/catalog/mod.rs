@@ -6,6 +6,7 @@
 //! what a tenant may do: that is `access`.
 
 pub mod api;
+mod check;
 pub mod install;
 pub mod policy;
 pub mod pricing;

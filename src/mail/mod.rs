@@ -9,6 +9,7 @@ pub mod samples;
 pub mod smtp;
 pub mod store;
 pub mod web;
+mod words;
 pub mod work;
 
 use std::str::FromStr;
