@@ -241,7 +241,8 @@ impl Stripe {
         key: Option<&Key>,
         budget: Budget,
     ) -> Result<Fetched<T>> {
-        let span = tracing::info_span!("stripe", method = ?request.method, path = %request.path, status = tracing::field::Empty, request_id = tracing::field::Empty);
+        // Of the level of what is told within: where only warnings are kept, they still say what they are about.
+        let span = tracing::warn_span!("stripe", method = ?request.method, path = %request.path, status = tracing::field::Empty, request_id = tracing::field::Empty);
         async {
             let result = self.answer(request, key, budget).await.and_then(|answer| {
                 let Answer { body, date, request_id } = answer;
@@ -260,6 +261,8 @@ impl Stripe {
             Ok(_) => tracing::debug!("answered"),
             // Often a question whether something is there.
             Err(error @ Error::NotFound { .. }) => tracing::debug!(%error, "not found"),
+            // An answer as well: whoever asked knows whether it is any trouble.
+            Err(error @ Error::Refused(_)) => tracing::info!(%error, "refused"),
             Err(error) => tracing::warn!(%error, "no answer that can be used"),
         }
     }

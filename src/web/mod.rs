@@ -64,7 +64,7 @@ pub fn furnish<S: Clone + Send + Sync + 'static>(routes: Router<S>, site: Arc<Si
 async fn answer(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let visit = Visit::begin(site, &request);
     let started = tokio::time::Instant::now();
-    let span = tracing::info_span!("request", id = %visit.request_id(), method = %visit.method(), route = visit.route());
+    let span = tracing::warn_span!("request", id = %visit.request_id(), method = %visit.method(), route = visit.route());
     request.extensions_mut().insert(Arc::clone(&visit));
     let response = async {
         let response = match origin::check(&visit, request.headers()) {
