@@ -19,6 +19,7 @@ use billing_portal::stripe::{Stripe, StripeConfig, signature};
 use billing_portal::tenants::{self, NewTenant};
 use billing_portal::web::Site;
 use billing_portal::web::server::{Limits, serve};
+use billing_portal::webhooks::store::Delivery;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -44,8 +45,33 @@ pub(crate) async fn run(name: &str, db: &Db) {
     )
     .await;
     let client: Web = Client::builder(TokioExecutor::new()).build_http();
+    inbox(name, db, &app).await;
     webhooks(name, db, &client, &at).await;
     overview(name, &app, &client, &at, &bare).await;
+}
+
+/// What the database does of a webhook: the event with its indexes and its day, without the request around it.
+async fn inbox(name: &str, db: &Db, app: &App) {
+    let source = Source::new("own");
+    let next = Arc::new(AtomicU64::new(1 << 40));
+    let now = app.clock.wall().as_second();
+    for waiters in [16, 64] {
+        let (mut kept, mut raw) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            let put = async || {
+                let event = event(next.fetch_add(1, Ordering::Relaxed));
+                app.inbox.put(Delivery::signed(event.as_bytes(), false, now)).await.unwrap();
+            };
+            kept.push(together(waiters, put).await.rate());
+            raw.push(Turn::of(async || one_insert(db, &source, waiters).await).await.rate());
+        }
+        report(
+            &format!("{name}: events kept, {waiters} waiters, each acknowledged"),
+            median(kept),
+            &format!("{waiters} rows in one insert"),
+            median(raw),
+        );
+    }
 }
 
 async fn webhooks(name: &str, db: &Db, client: &Web, at: &str) {
@@ -101,13 +127,21 @@ pub(crate) async fn crowd(
     request: impl Fn() -> Request<Full<Bytes>>,
     expected: StatusCode,
 ) -> Turn {
+    together(people, async || {
+        let answer = client.request(request()).await.unwrap();
+        assert_eq!(answer.status(), expected);
+        answer.into_body().collect().await.unwrap();
+    })
+    .await
+}
+
+/// So many who do the same again and again until the turn is over.
+async fn together(people: usize, deed: impl AsyncFn()) -> Turn {
     let started = Instant::now();
     let one = async || {
         let mut done = 0;
         while started.elapsed() < TURN {
-            let answer = client.request(request()).await.unwrap();
-            assert_eq!(answer.status(), expected);
-            answer.into_body().collect().await.unwrap();
+            deed().await;
             done += 1;
         }
         done
@@ -141,7 +175,7 @@ async fn futures(all: Vec<impl Future<Output = usize>>) -> usize {
 fn event(number: u64) -> String {
     let filling = "x".repeat(1_800);
     format!(
-        r#"{{"id":"evt_{number:022}","object":"event","type":"bench.happened","api_version":"2026-09-30.endive","created":1800000000,"livemode":false,"data":{{"object":{{"id":"obj_1","object":"thing","filling":"{filling}"}}}}}}"#
+        r#"{{"id":"evt_{number:022}","object":"event","type":"invoice.paid","api_version":"2026-09-30.endive","created":1800000000,"livemode":false,"data":{{"object":{{"id":"obj_1","object":"thing","filling":"{filling}"}}}}}}"#
     )
 }
 
