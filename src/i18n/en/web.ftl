@@ -58,6 +58,6 @@ web-internal-title = Something went wrong on our side
 web-internal-text = It has been recorded. Please try again; if it keeps happening, write to us.
 web-list = List
 web-no-choice = { $field }: choose one of the list.
-web-no-day = { $field }: this is no day. Choose one, or write it as year, month and day, such as 2026-11-30.
+web-no-day = { $field }: this is no day. Write it like 2026-11-30.
 web-no-span = { $field }: the last day is before the first.
 web-no-page = { $field }: this page of it does not exist. Start again from the beginning.

@@ -58,6 +58,6 @@ web-internal-title = Algo ha fallado por nuestra parte
 web-internal-text = Ha quedado registrado. Inténtelo de nuevo; si sigue ocurriendo, escríbanos.
 web-list = Lista
 web-no-choice = { $field }: elija una opción de la lista.
-web-no-day = { $field }: no es un día. Elija uno o escríbalo como año, mes y día, por ejemplo 2026-11-30.
+web-no-day = { $field }: no es un día. Escríbalo como 2026-11-30.
 web-no-span = { $field }: el último día es anterior al primero.
 web-no-page = { $field }: esta página no existe. Empiece de nuevo desde el principio.
