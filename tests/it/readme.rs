@@ -25,6 +25,16 @@ fn scopes() -> Vec<Scope> {
 }
 
 #[test]
+fn the_tour_of_the_readme_names_every_folder_of_the_source() {
+    let (_, tour) = include_str!("../../README.md").split_once("## Tour of the code").expect("the tour");
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
+    let folders = folders.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_dir());
+    for name in folders.map(|folder| folder.file_name().into_string().unwrap()) {
+        assert!(tour.contains(&format!("`{name}`")), "the tour passes {name} by");
+    }
+}
+
+#[test]
 fn the_readme_shows_how_to_provision_to_let_in_to_report_and_to_ask() {
     let examples = examples();
     for path in ["/tenants\"", "/sign-in-links\"", "/usage/increment\"", "/access\""] {
