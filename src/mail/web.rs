@@ -35,16 +35,14 @@ pub fn router() -> Router<App> {
         .route("/staff/mails/{id}/resend", post(resend))
 }
 
-#[derive(Deserialize)]
+/// A filter as it stands in addresses and forms.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 struct Asked {
-    #[serde(default)]
     kind: String,
-    #[serde(default)]
     state: String,
-    #[serde(default)]
     tenant: String,
     /// Time and id of the last mail of the page before, with a dash between.
-    #[serde(default)]
     after: String,
 }
 
@@ -54,8 +52,26 @@ impl Asked {
         let kind = read.choice(("kind", "mail-list-kind"), &self.kind, |text| text.parse().ok());
         let state = read.choice(("state", "mail-list-state"), &self.state, |text| text.parse().ok());
         let after = read.after_time(&self.after);
-        let tenant = Some(self.tenant.clone()).filter(|tenant| !tenant.is_empty());
+        let tenant = Some(self.tenant.trim().to_owned()).filter(|tenant| !tenant.is_empty());
         read.filter(Filter { kind, state, tenant, after })
+    }
+
+    fn fields(&self) -> [(&'static str, &str); 3] {
+        [("kind", &self.kind), ("state", &self.state), ("tenant", &self.tenant)]
+    }
+
+    fn is_set(&self) -> bool {
+        self.fields().iter().any(|(_, value)| !value.trim().is_empty())
+    }
+
+    /// The address of the list with this filter, from after a mail where there is one.
+    fn link(&self, after: Option<&MailRow>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.fields().iter().filter(|(_, value)| !value.is_empty()));
+        if let Some(last) = after {
+            query.append_pair("after", &format!("{}-{}", last.created_at, last.id));
+        }
+        format!("/staff/mails?{}", query.finish())
     }
 }
 
@@ -64,7 +80,7 @@ impl Asked {
 struct ListPage {
     page: Page,
     mails: Vec<MailRow>,
-    filter: Filter,
+    asked: Asked,
     has_server: bool,
     older: Option<String>,
 }
@@ -84,24 +100,15 @@ async fn list(
 ) -> Result<(StatusCode, Html<ListPage>)> {
     let filter = asked.filter(&page);
     let (page, filter) = page.narrowed(filter);
-    let mut mails = match &filter {
-        Some(filter) => store::list(&mut app.db.read().await?, filter, 51).await?,
+    let mut mails = match filter {
+        Some(filter) => store::list(&mut app.db.read().await?, &filter, 51).await?,
         None => Vec::new(),
     };
-    let filter = filter.unwrap_or_default();
     let has_more = mails.len() > PAGE;
     mails.truncate(PAGE);
-    let older = mails.last().filter(|_| has_more).map(|last| {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("kind", filter.kind.map_or("", Kind::as_str))
-            .append_pair("state", filter.state.map_or("", State::as_str))
-            .append_pair("tenant", &asked.tenant)
-            .append_pair("after", &format!("{}-{}", last.created_at, last.id));
-        query.finish()
-    });
+    let older = mails.last().filter(|_| has_more).map(|last| asked.link(Some(last)));
     let has_server = app.config.mail.server.is_some();
-    Ok((page.status(), Html(ListPage { page, mails, filter, has_server, older })))
+    Ok((page.status(), Html(ListPage { page, mails, asked, has_server, older })))
 }
 
 #[derive(Template)]

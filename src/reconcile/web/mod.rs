@@ -146,6 +146,10 @@ impl Narrow {
         read.filter(Filter { kind, severity, state, after })
     }
 
+    fn is_set(&self) -> bool {
+        ![&self.kind, &self.severity, &self.state].iter().all(|value| value.is_empty())
+    }
+
     fn query(&self, last: &FindingRow) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query
@@ -164,7 +168,7 @@ struct RunPage {
     run: Run,
     counts: Vec<Counts>,
     findings: Vec<FindingRow>,
-    filter: Filter,
+    narrow: Narrow,
     older: Option<String>,
     now: i64,
 }
@@ -214,10 +218,6 @@ impl RunPage {
         sums.map(|(currency, minor): (&Currency, &i64)| self.page.money(Money::new(*minor, *currency)))
             .collect()
     }
-
-    fn is_filtered(&self) -> bool {
-        self.filter != Filter::default()
-    }
 }
 
 async fn one(
@@ -232,19 +232,18 @@ async fn one(
     let mut tx = app.db.read().await?;
     let run = store::run(&mut tx, &id).await?.ok_or(Error::NotFound)?;
     let counts = store::count(&mut tx, &id).await?;
-    let mut findings = match &filter {
-        Some(filter) => store::list(&mut tx, &id, filter, 51).await?,
+    let mut findings = match filter {
+        Some(filter) => store::list(&mut tx, &id, &filter, 51).await?,
         None => Vec::new(),
     };
     drop(tx);
-    let filter = filter.unwrap_or_default();
     let has_more = findings.len() > FINDINGS;
     findings.truncate(FINDINGS);
     let older = findings.last().filter(|_| has_more).map(|last| narrow.query(last));
     let now = app.clock.wall().as_second();
     let again = look_again(run.state == RunState::Running, 3);
     let status = page.status();
-    Ok((status, again, Html(RunPage { page, run, counts, findings, filter, older, now })).into_response())
+    Ok((status, again, Html(RunPage { page, run, counts, findings, narrow, older, now })).into_response())
 }
 
 async fn json(Shared(app): Shared<App>, _: Staff, Path(id): Path<String>) -> Result<Response> {

@@ -40,6 +40,10 @@ both_databases! {
         assert!(answer.body.contains("aria-describedby=\"status-error\"") && answer.body.contains("aria-describedby=\"from-error\""));
         owner.get("/invoices?after=x").await.expect(StatusCode::UNPROCESSABLE_ENTITY)
             .shows(&["Invoices: this page of it does not exist"]);
+        // What was understood stays chosen, and what was typed stays typed.
+        let kept = ["value=\"receipt\" selected", "value=\"ten_1\"", "Clear"];
+        sam.get("/staff/mails?kind=receipt&state=lost&tenant=ten_1").await.shows(&kept);
+        sam.get(&format!("{findings}?kind=stale_row&state=x")).await.shows(&["value=\"stale_row\" selected", "Clear the filter"]);
         sam.speaking("es").get("/staff/events?from=x&state=y").await
             .shows(&["Llegados desde: no es un día", "elija una opción de la lista"]);
     }
