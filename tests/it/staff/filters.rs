@@ -48,6 +48,35 @@ both_databases! {
             .shows(&["Llegados desde: no es un día", "elija una opción de la lista"]);
     }
 
+    async fn the_pages_of_the_mails_keep_their_filter_and_repeat_none(portal: Portal) {
+        let [norte, sur] = [portal.tenant("Norte").await, portal.tenant("Sur").await];
+        for number in 0..180 {
+            let (tenant, kind) = (if number % 3 == 0 { &sur } else { &norte }, if number % 2 == 0 { "receipt" } else { "upcoming_invoice" });
+            // Three of the same second in a row: a page may end between them.
+            portal.run(&format!(
+                "insert into mails (id, cause, kind, tenant_id, data, state, due_at, created_at)
+                 values ('mail_{number:03}', 'c{number}', '{kind}', '{}', '{{}}', 'kept', 1, {})", tenant.id, 1_795_000_000 + number / 3
+            )).await;
+        }
+        let mut sam = portal.staff("Sam").await;
+        let (mut seen, mut next) = (Vec::new(), format!("/staff/mails?kind=receipt&state=kept&tenant={}", norte.id));
+        loop {
+            let body = sam.get(&next).await.expect(StatusCode::OK).body;
+            seen.extend(body.split("href=\"/staff/mails/mail_").skip(1).map(|rest| rest[..3].parse::<i64>().unwrap()));
+            let link = |words: &str| {
+                let (before, _) = body.split_once(&format!("\">{words}</a>"))?;
+                Some(before.rsplit_once("href=\"")?.1.replace("&#38;", "&").replace("&amp;", "&"))
+            };
+            assert_eq!(link("Newest"), seen.get(50).map(|_| format!("/staff/mails?kind=receipt&state=kept&tenant={}", norte.id)));
+            match link("Older") {
+                Some(older) => next = older,
+                None => break,
+            }
+        }
+        let expected: Vec<i64> = (0..180).rev().filter(|number| number % 3 != 0 && number % 2 == 0).collect();
+        assert_eq!(seen, expected);
+    }
+
     async fn a_filter_that_means_nothing_replays_nothing(portal: Portal) {
         portal.run(
             "insert into webhook_events (id, type, livemode, created_at, payload, payload_hash, state, due_at, received_at)
