@@ -238,20 +238,31 @@ pub async fn of_tenant(tx: &mut Tx, tenant: &str, limit: i64) -> Result<Vec<Case
     .await
 }
 
-/// Open cases of all tenants, those that have gone furthest first, after the one given by its time and invoice.
+/// A case, and the name of whose it is.
+#[derive(sqlx::FromRow)]
+struct Named {
+    #[sqlx(flatten)]
+    case: Case,
+    tenant_name: String,
+}
+
+/// Open cases of all tenants with their names, those that have gone furthest first, after the one given by its time and invoice.
 ///
 /// # Errors
 /// See [`on_invoice`].
-pub async fn all_open(tx: &mut Tx, after: (i64, &str), limit: i64) -> Result<Vec<Case>> {
-    tx.query(sql!(
-        "select " columns!() " from dunning_cases where state = 'open' and (opened_at > $1 or (opened_at = $1 and invoice_id > $2))"
-        " order by opened_at, invoice_id limit $3"
-    ))
-    .bind(after.0)
-    .bind(after.1)
-    .bind(limit)
-    .all()
-    .await
+pub async fn all_open(tx: &mut Tx, after: (i64, &str), limit: i64) -> Result<Vec<(Case, String)>> {
+    let rows: Vec<Named> = tx
+        .query(sql!(
+            "select " columns!() ", (select n.name from tenants n where n.id = tenant_id) as tenant_name from dunning_cases"
+            " where state = 'open' and (opened_at > $1 or (opened_at = $1 and invoice_id > $2))"
+            " order by opened_at, invoice_id limit $3"
+        ))
+        .bind(after.0)
+        .bind(after.1)
+        .bind(limit)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.case, row.tenant_name)).collect())
 }
 
 /// The steps of a case, in their order.

@@ -5,6 +5,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, Query, State as Shared};
 use axum::routing::get;
+use http::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -18,7 +19,7 @@ use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::i18n::Language;
 use crate::tenants;
-use crate::web::{Html, Notice, NoticeAction, Page, Tone};
+use crate::web::{Html, Narrowing, Notice, NoticeAction, Page, Tone};
 
 /// Cases on a page.
 const PAGE: usize = 50;
@@ -107,7 +108,8 @@ struct Asked {
 #[template(path = "dunning/all.html")]
 struct AllPage {
     page: Page,
-    cases: Vec<Case>,
+    /// Cases, and the names of whose they are.
+    cases: Vec<(Case, String)>,
     more: Option<String>,
 }
 
@@ -116,14 +118,20 @@ async fn all(
     Shared(app): Shared<App>,
     _: Staff,
     Query(asked): Query<Asked>,
-) -> Result<Html<AllPage>> {
-    let after = asked.after.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id)));
-    let mut cases = store::all_open(&mut app.db.read().await?, after.unwrap_or((i64::MIN, "")), 51).await?;
+) -> Result<(StatusCode, Html<AllPage>)> {
+    let mut read = Narrowing::of(&page);
+    let after = read.after_time(&asked.after);
+    let after = read.filter(after.unwrap_or((i64::MIN, String::new())));
+    let (page, after) = page.narrowed(after);
+    let mut cases = match &after {
+        Some((at, id)) => store::all_open(&mut app.db.read().await?, (*at, id), 51).await?,
+        None => Vec::new(),
+    };
     let has_more = cases.len() > PAGE;
     cases.truncate(PAGE);
-    let more =
-        cases.last().filter(|_| has_more).map(|last| format!("{}-{}", last.opened_at, last.invoice_id));
-    Ok(Html(AllPage { page, cases, more }))
+    let last = cases.last().filter(|_| has_more);
+    let more = last.map(|(case, _)| format!("{}-{}", case.opened_at, case.invoice_id));
+    Ok((page.status(), Html(AllPage { page, cases, more })))
 }
 
 #[derive(Template)]

@@ -177,7 +177,8 @@ struct StaffPage {
     page: Page,
     parked: Vec<Parked>,
     reports: Vec<(Report, Vec<Sample>)>,
-    differences: Vec<Comparison>,
+    /// Those that differ, and the names of whose they are.
+    differences: Vec<(Comparison, String)>,
     compared: i64,
 }
 

@@ -44,14 +44,9 @@ pub fn router() -> Router<App> {
         .route("/staff/validation/{id}/report.csv", get(validation::csv))
 }
 
-/// Time and id of the last thing of the page before, with a dash between.
-fn cursor(after: &str) -> Option<(i64, &str)> {
-    let (at, id) = after.split_once('-')?;
-    Some((at.parse().ok()?, id))
-}
-
 #[derive(Deserialize)]
 struct Asked {
+    /// Time and id of the last run of the page before, with a dash between.
     #[serde(default)]
     after: String,
 }
@@ -77,14 +72,25 @@ async fn runs(
     _: Staff,
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    let mut runs = store::runs(&mut app.db.read().await?, cursor(&asked.after), 26).await?;
+    let mut read = Narrowing::of(&page);
+    let after = read.after_time(&asked.after);
+    let after = read.filter(after);
+    let (page, after) = page.narrowed(after);
+    let mut runs = match &after {
+        Some(after) => {
+            let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
+            store::runs(&mut app.db.read().await?, after, 26).await?
+        }
+        None => Vec::new(),
+    };
     let has_more = runs.len() > RUNS;
     runs.truncate(RUNS);
     let older =
         runs.last().filter(|_| has_more).map(|last| format!("{}-{}", last.run.started_at, last.run.id));
     let is_running = runs.iter().any(|listed| listed.run.state == RunState::Running);
     let again = look_again(is_running, 10);
-    Ok((again, Html(RunsPage { page, runs, is_running, older })).into_response())
+    let status = page.status();
+    Ok((status, again, Html(RunsPage { page, runs, is_running, older })).into_response())
 }
 
 /// Has the browser look again after so many seconds, without script, as long as a run goes on.

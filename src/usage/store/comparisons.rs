@@ -109,6 +109,14 @@ pub(in crate::usage) struct Comparison {
     pub(in crate::usage) compared_at: i64,
 }
 
+/// A comparison, and the name of whose it is.
+#[derive(sqlx::FromRow)]
+struct Named {
+    #[sqlx(flatten)]
+    seen: Comparison,
+    tenant_name: String,
+}
+
 /// Keeps the latest look at a period.
 pub(in crate::usage) async fn keep_comparison(tx: &mut Tx, seen: &Comparison) -> Result<u64> {
     tx.query(sql!(
@@ -128,11 +136,15 @@ pub(in crate::usage) async fn keep_comparison(tx: &mut Tx, seen: &Comparison) ->
 }
 
 /// Comparisons since `since` in which both sides differ, and how many there were in all.
-pub(in crate::usage) async fn disagreements(tx: &mut Tx, since: i64) -> Result<(Vec<Comparison>, i64)> {
-    let differ = tx
+pub(in crate::usage) async fn disagreements(
+    tx: &mut Tx,
+    since: i64,
+) -> Result<(Vec<(Comparison, String)>, i64)> {
+    let differ: Vec<Named> = tx
         .query(sql!(
-            "select tenant_id, metric, period_start, period_end, ours, theirs, compared_at from usage_comparisons"
-            " where compared_at >= $1 and ours <> theirs order by compared_at desc, tenant_id, metric limit 100"
+            "select c.tenant_id, c.metric, c.period_start, c.period_end, c.ours, c.theirs, c.compared_at, n.name as tenant_name"
+            " from usage_comparisons c join tenants n on n.id = c.tenant_id"
+            " where c.compared_at >= $1 and c.ours <> c.theirs order by c.compared_at desc, c.tenant_id, c.metric limit 100"
         ))
         .bind(since)
         .all()
@@ -142,7 +154,7 @@ pub(in crate::usage) async fn disagreements(tx: &mut Tx, since: i64) -> Result<(
         .bind(since)
         .one()
         .await?;
-    Ok((differ, all))
+    Ok((differ.into_iter().map(|row| (row.seen, row.tenant_name)).collect(), all))
 }
 
 /// Takes the lease of the daily look until `until`; whether it was free.

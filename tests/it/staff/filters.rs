@@ -16,7 +16,7 @@ both_databases! {
         let mut sam = world.portal.staff("Sam").await.speaking("en");
         let timeline = format!("/staff/tenants/{}/timeline", tenant.id);
         let findings = format!("/staff/reconciliation/{run}");
-        let staff: [(&str, &str, &[&str]); 11] = [
+        let staff: [(&str, &str, &[&str]); 13] = [
             ("/staff/events", "state=lost", &["State: choose one"]),
             ("/staff/events", "from=31/12/2026&to=soon", &["Came from: this is no day", "Came until: this is no day", "31/12/2026"]),
             ("/staff/events", "from=2026-11-02&to=2026-11-01", &["Came until: the last day is before the first", "2026-11-02"]),
@@ -25,6 +25,8 @@ both_databases! {
             ("/staff/mails", "after=12", &["this page of it does not exist"]),
             ("/staff/tenants", "status=rich&q=Norte", &["Status: choose one", "Norte"]),
             (&findings, "kind=x&severity=y&state=checking", &["Severity: choose one", "Finding: choose one", "State: choose one"]),
+            ("/staff/reconciliation", "after=x", &["List: this page of it does not exist"]),
+            ("/staff/dunning", "after=x-in_1", &["List: this page of it does not exist"]),
             (&timeline, "kind=rumour", &["Kind: choose one"]),
             (&timeline, "after=x.y", &["this page of it does not exist"]),
             ("/staff/audit", "actor=x&from=y", &["Who: choose one", "From: this is no day"]),

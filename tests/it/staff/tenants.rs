@@ -1,5 +1,6 @@
 //! The tenants as staff see them: found, shown, brought up to date.
 
+use billing_portal::audit::{self, Actor, Entry};
 use billing_portal::auth::Role;
 use http::StatusCode;
 
@@ -108,6 +109,36 @@ both_databases! {
         let sur = world.portal.tenant("Sur").await;
         let done = sam.post(&format!("/staff/tenants/{}/resync", sur.id), &[]).await;
         sam.follow(&done).await.shows(&["no customer at Stripe"]);
+    }
+
+    async fn wherever_staff_are_told_of_a_tenant_its_name_leads_to_its_page(portal: Portal) {
+        let norte = portal.tenant("Norte & Co").await;
+        let (id, now) = (norte.id.as_str(), portal.clock.now().as_second());
+        for row in [
+            format!("into customers (id, tenant_id, livemode, seen_at) values ('cus_1', '{id}', false, 1)"),
+            "into webhook_events (id, type, livemode, created_at, customer_id, payload, payload_hash, state, due_at, received_at)
+                values ('evt_1', 'customer.updated', false, 1, 'cus_1', '{}', 'h', 'done', 1, 1)".to_owned(),
+            format!("into mails (id, cause, kind, tenant_id, data, state, due_at, created_at) values ('mail_1', 'c', 'receipt', '{id}', '{{}}', 'kept', 1, 1)"),
+            format!("into dunning_cases (invoice_id, tenant_id, customer_id, currency, amount, state, opened_at) values ('in_1', '{id}', 'cus_1', 'eur', 1, 'open', 1)"),
+            format!("into usage_outbox (tenant_id, metric, window_start, meter, quantity, due_at, state) values ('{id}', 'ai_tokens', 1, 'm', 1, 1, 'parked')"),
+        ] {
+            portal.run(&format!("insert {row}")).await;
+        }
+        let mut sam = portal.staff("Sam").await;
+        let leads = format!("<a href=\"/staff/tenants/{id}\">Norte &#38; Co</a>");
+        let entries = format!("/staff/audit?tenant={id}");
+        let entry = Entry::new(Actor::Command, "tenant.changed", portal.clock.now()).tenant(id).object("o_1");
+        let mut tx = portal.db.write().await.unwrap();
+        audit::record(&mut tx, &entry).await.unwrap();
+        tx.commit().await.unwrap();
+        for path in ["/staff/tenants", "/staff/events", "/staff/events/evt_1", "/staff/mails", "/staff/mails/mail_1", "/staff/dunning", "/staff/dunning/in_1", "/staff/usage", &entries] {
+            sam.get(path).await.expect(StatusCode::OK).shows(&[&leads]);
+        }
+        portal.run("delete from usage_outbox").await;
+        assert!(!sam.get("/staff/usage").await.body.contains(&leads));
+        portal.run(&format!("insert into usage_comparisons (tenant_id, metric, period_start, period_end, ours, theirs, compared_at)
+            values ('{id}', 'ai_tokens', 1, 2, 5, 4, {now})")).await;
+        sam.get("/staff/usage").await.shows(&[&leads]);
     }
 
     async fn the_timeline_holds_everything_in_one_order_page_by_page(portal: Portal) {
