@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 /// Two times, one source.
 ///
@@ -67,6 +69,24 @@ impl Clock {
             at.fetch_add(seconds, Ordering::SeqCst);
         }
     }
+}
+
+/// A day, in seconds.
+pub const DAY: i64 = 86_400;
+
+/// The day of a time, in days since 1970-01-01 in UTC.
+pub fn day_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(DAY)
+}
+
+/// When a day begins, in UTC.
+pub fn start_of_day(day: i64) -> Timestamp {
+    from_seconds(day.saturating_mul(DAY))
+}
+
+/// The date of a day, in UTC.
+pub fn date_of(day: i64) -> Date {
+    TimeZone::UTC.to_datetime(start_of_day(day)).date()
 }
 
 /// A time from unix seconds as they stand in rows and in Stripe's objects; out of range becomes the nearest bound.

@@ -8,11 +8,9 @@ use jiff::Timestamp;
 use crate::app::App;
 use crate::catalog::policy::{Catalog, MetricKind};
 use crate::cli::Failure;
-use crate::clock::from_seconds;
+use crate::clock::{DAY, from_seconds};
 use crate::tenants::TenantId;
 use crate::usage::{Event, Report};
-
-const DAY: i64 = 86_400;
 
 /// Per cent of an ordinary day, from Thursday on: the first of January 1970 was one.
 const WEEK: [i64; 7] = [112, 98, 46, 38, 108, 118, 122];

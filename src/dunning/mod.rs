@@ -17,15 +17,12 @@ use jiff::Timestamp;
 
 use crate::access::{Access, Level, Reason};
 use crate::catalog::policy::Dunning;
-use crate::clock::from_seconds;
+use crate::clock::{DAY, from_seconds};
 use crate::mail::letter::Unpaid;
 use crate::mail::{Kind, Letter};
 use crate::money::{Currency, Money};
 use crate::stripe::snapshot::InvoiceStatus;
 use crate::sync::InvoiceRow;
-
-/// Seconds of a day. Days are counted from the moment of the first failure, so that no month and no time zone is longer.
-pub const DAY: i64 = 86_400;
 
 /// What happens while a payment is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +54,7 @@ impl Step {
         }
     }
 
-    /// Its day after the first failure.
+    /// Its day after the first failure: of 24 hours each from that moment on, so that no month and no time zone is longer.
     pub const fn day(self, policy: &Dunning) -> u16 {
         match self {
             Self::Reminder => policy.reminder,

@@ -12,11 +12,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use crate::catalog::policy::Notices;
+use crate::clock::DAY;
 use crate::stripe::snapshot::SubscriptionStatus;
 use crate::sync::SubscriptionRow;
-
-/// Seconds of a day.
-const DAY: i64 = 86_400;
 
 /// What is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

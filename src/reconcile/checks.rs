@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Unknown, words};
 use crate::alarm::{self, Alarm};
+use crate::clock::DAY;
 use crate::money::{Currency, Money};
 
 /// The days that a report looks back on.
@@ -21,9 +22,6 @@ pub const ALARMING_AMOUNT: i64 = 10_000;
 
 /// A share of failed webhooks worth an alarm: 1 %.
 pub const ALARMING_WEBHOOKS: i64 = 10_000;
-
-/// A day, in seconds.
-const DAY: i64 = 86_400;
 
 words! {
     /// What is checked.

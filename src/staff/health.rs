@@ -1,10 +1,8 @@
 //! What is said of how Stripe's events are doing.
 
 use crate::alarm;
+use crate::clock::{DAY, day_of, from_seconds};
 use crate::webhooks::health::EventDay;
-
-/// A day, in seconds.
-const DAY: i64 = 86_400;
 
 /// Events of one type that failed for good.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -58,7 +56,7 @@ pub fn standing(last: Option<i64>, parked: i64, alarms: &[alarm::Kind], wall: i6
 /// Each of so many days until a time of the world, those without events as well; `known` are those that had some, the oldest
 /// first.
 pub fn every_day(known: &[EventDay], days: i64, wall: i64) -> Vec<EventDay> {
-    let last = wall.div_euclid(DAY);
+    let last = day_of(from_seconds(wall));
     let of = |day| known.iter().find(|known| known.day == day).copied();
     (last + 1 - days..=last)
         .map(|day| of(day).unwrap_or(EventDay { day, delivered: 0, fetched: 0 }))

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::period::{Window, day_of, start_of_day};
+use super::period::Window;
 use super::{MOST, MetricUse, Standing, store};
 use crate::api::caller::{CheckUsage, ReadUsage};
 use crate::api::fields::{day, integer, text};
@@ -19,6 +19,7 @@ use crate::api::view::{Amount, percent};
 use crate::api::{Draft, Fields, For, Input, Query};
 use crate::app::App;
 use crate::catalog::policy::{Catalog, MetricKind};
+use crate::clock::{date_of, day_of};
 use crate::error::{Error, FieldError, Result};
 
 /// Days of history that are answered at once.
@@ -252,7 +253,7 @@ async fn history(
     let days = store::history(&mut tx, tenant, &app.catalog, metric, from, to).await?;
     let shown = days.into_iter().map(|day| Day {
         metric_type: day.metric,
-        date: TimeZone::UTC.to_datetime(start_of_day(day.day)).date().to_string(),
+        date: date_of(day.day).to_string(),
         quantity: day.quantity,
     });
     Ok(axum::Json(History { data: shown.collect() }))

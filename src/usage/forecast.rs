@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 
 use super::DAY;
-use super::period::{Window, day_of, start_of_day};
+use super::period::Window;
+use crate::clock::{day_of, start_of_day};
 
 /// Complete days that are looked at: eight weeks.
 pub const LOOK_BACK: i64 = 56;

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::period::{Window, day_of};
+use super::period::Window;
 use super::{Answer, Change, Event, Outcome, Refusal, Standing, Terms, judge};
 use crate::catalog::policy::Catalog;
 use crate::catalog::product::Limit;
-use crate::clock::from_seconds;
+use crate::clock::{day_of, from_seconds};
 use crate::tenants::TenantId;
 
 /// Shares of a limit that tell somebody, in per cent.

@@ -36,14 +36,13 @@ use jiff::Timestamp;
 
 use crate::catalog::policy::{Catalog, MetricKind};
 use crate::catalog::product::Limit;
+use crate::clock::DAY;
 use crate::tenants::TenantId;
 
 pub use gate::Gate;
 pub use summary::{DayUse, MetricUse, Summary};
 pub use terms::Terms;
 
-/// Seconds of a day.
-pub const DAY: i64 = 86_400;
 /// The most that one event may add: the largest integer that every JSON reader keeps exactly, 2^53 − 1.
 pub const MOST: i64 = (1 << 53) - 1;
 /// How far back an event may have happened, in seconds. Stripe's meters take no older ones.

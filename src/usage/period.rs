@@ -145,16 +145,6 @@ fn second(seconds: i64) -> Timestamp {
     crate::clock::from_seconds(seconds)
 }
 
-/// The day of a time, in days since 1970-01-01 in UTC.
-pub fn day_of(at: Timestamp) -> i64 {
-    at.as_second().div_euclid(DAY)
-}
-
-/// When a day begins.
-pub fn start_of_day(day: i64) -> Timestamp {
-    second(day.saturating_mul(DAY))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::forecast::{Forecast, Known, LOOK_BACK, forecast};
-use super::period::{Window, day_of, start_of_day};
+use super::period::Window;
 use super::price::Tariff;
 use super::{Standing, Terms};
 use crate::catalog::policy::{Catalog, Metric, MetricKind};
+use crate::clock::{day_of, start_of_day};
 use crate::money::Money;
 
 /// What was used of a metric on a day, or its level at the end of it.

@@ -5,10 +5,11 @@ use jiff::tz::TimeZone;
 
 use super::chart::{Chart, Column, chart};
 use super::forecast::Forecast;
-use super::period::{Window, day_of, start_of_day};
+use super::period::Window;
 use super::price::{Scheme, Step, Tariff};
 use super::{MetricUse, Standing};
 use crate::catalog::policy::{Catalog, Metric, MetricKind};
+use crate::clock::{day_of, start_of_day};
 use crate::i18n::Language;
 use crate::money::Money;
 use crate::web::Page;

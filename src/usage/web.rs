@@ -6,11 +6,10 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::meters::Sample;
-use super::period::{Window, day_of, start_of_day};
+use super::period::Window;
 use super::store::{self, Comparison, Parked, PeriodUse, Report, Stuck};
 use super::view::{Card, DayChart, Days, name};
 use super::work::{self, Retried, Wish};
@@ -19,7 +18,7 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::auth::{Reader, Staff};
 use crate::catalog::policy::MetricKind;
-use crate::clock::from_seconds;
+use crate::clock::{date_of, day_of, from_seconds};
 use crate::error::{Error, Result};
 use crate::web::{Csv, Flash, Form, Html, Page, redirect};
 
@@ -160,15 +159,11 @@ async fn export(
         let words = app.catalog.metric(&day.metric).map(|metric| name(page.language(), metric));
         csv.text(&day.metric)
             .text(&words.unwrap_or_default())
-            .text(&iso_day(day.day))
+            .text(&date_of(day.day).to_string())
             .number(day.quantity)
             .end_row();
     }
     Ok(csv.file("usage"))
-}
-
-fn iso_day(day: i64) -> String {
-    TimeZone::UTC.to_datetime(start_of_day(day)).date().to_string()
 }
 
 #[derive(Template)]

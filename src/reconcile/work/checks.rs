@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Error, Means, cards};
 use crate::alarm::{self, Alarm};
 use crate::audit;
+use crate::clock::DAY;
 use crate::db::Tx;
 use crate::reconcile::checks::{self, Compared, DAYS, FRESH_HOURS, Facts, Refunds, Verdict};
 use crate::reconcile::store::checks::{self as rows, Report};
@@ -17,8 +18,6 @@ use crate::sync;
 /// Events about refunds that are read at once, and at most.
 const STEP: i64 = 200;
 const MOST: i64 = 20_000;
-/// A day, in seconds.
-const DAY: i64 = 86_400;
 
 /// Makes the report of a run that has just ended, if there is one without; whether there was.
 ///

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::dashboard::month_name;
-use crate::clock::from_seconds;
+use crate::clock::start_of_day;
 use crate::staff::chart::{MIDDLE, mirrored};
 use crate::staff::figures::{Book, Month, MonthOf};
 use crate::usage::chart::{Bar, Column, HEIGHT, chart};
@@ -189,5 +189,5 @@ pub(super) fn events(page: &Page, days: &[EventDay]) -> Drawing {
 
 /// A day by its number since 1970, UTC.
 pub(super) fn day_name(page: &Page, day: i64) -> String {
-    page.language().date(from_seconds(day.saturating_mul(86_400)), &TimeZone::UTC)
+    page.language().date(start_of_day(day), &TimeZone::UTC)
 }

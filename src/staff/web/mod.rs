@@ -19,7 +19,7 @@ use super::mrr::{Kind, MONTHS};
 use super::store;
 use crate::app::App;
 use crate::auth::Staff;
-use crate::clock::from_seconds;
+use crate::clock::{date_of, from_seconds};
 use crate::error::Result;
 use crate::money::Money;
 use crate::web::{Csv, Page};
@@ -157,8 +157,7 @@ async fn event_days_csv(State(app): State<App>, _: Staff) -> Result<Response> {
     let days = webhooks::store::days(&mut app.db.read().await?, wall, DAYS_EXPORTED).await?;
     let mut csv = Csv::new(&["day", "delivered", "fetched"]);
     for day in days {
-        let date = TimeZone::UTC.to_datetime(from_seconds(day.day.saturating_mul(86_400))).date();
-        csv.text(&date.to_string()).number(day.delivered).number(day.fetched).end_row();
+        csv.text(&date_of(day.day).to_string()).number(day.delivered).number(day.fetched).end_row();
     }
     Ok(csv.file("event-days"))
 }

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use super::read::facts;
 use crate::catalog::policy::{Catalog, MetricKind};
-use crate::clock::from_seconds;
+use crate::clock::{day_of, from_seconds};
 use crate::db::{Result, Tx, sql};
 use crate::tenants::TenantId;
 use crate::usage::Summary;
 use crate::usage::forecast::LOOK_BACK;
-use crate::usage::period::{Window, day_of};
+use crate::usage::period::Window;
 use crate::usage::summary::DayRow;
 
 /// A period that is kept: what it came to, or for a gauge the highest level that a day ended with.

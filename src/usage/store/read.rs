@@ -7,12 +7,13 @@ use serde::Deserialize;
 
 use super::{TermsRow, subscription_of, terms_columns};
 use crate::catalog::policy::{Catalog, Metric, MetricKind};
+use crate::clock::day_of;
 use crate::db::{Result, Tx, sql};
 use crate::money::Currency;
 use crate::tenants::TenantId;
 use crate::usage::forecast::LOOK_BACK;
 use crate::usage::ledger::LEVEL;
-use crate::usage::period::{Window, day_of};
+use crate::usage::period::Window;
 use crate::usage::price::{PriceRow, Tariff};
 use crate::usage::summary::{DayRow, Facts, merged};
 use crate::usage::{Check, DAY, DayUse, Standing, Summary, Terms, judge};

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::clock::{day_of, from_seconds};
 use crate::db::{Result, Tx, sql};
 use crate::webhooks::health::EventDay;
-
-/// A day, in seconds.
-const DAY: i64 = 86_400;
 
 /// What a group of events adds to its days.
 #[derive(Debug, Default)]
@@ -27,7 +25,7 @@ impl Coming {
     }
 
     fn of(&mut self, received_at: i64) -> (&mut i64, &mut i64) {
-        let (delivered, fetched) = self.0.entry(received_at.div_euclid(DAY)).or_default();
+        let (delivered, fetched) = self.0.entry(day_of(from_seconds(received_at))).or_default();
         (delivered, fetched)
     }
 
@@ -57,7 +55,7 @@ impl Coming {
 /// The database did not answer.
 pub async fn days(tx: &mut Tx, wall: i64, back: i64) -> Result<Vec<EventDay>> {
     tx.query(sql!("select day, delivered, fetched from event_days where day >= $1 order by day"))
-        .bind(wall.div_euclid(DAY) - back)
+        .bind(day_of(from_seconds(wall)) - back)
         .all()
         .await
 }
