@@ -23,7 +23,7 @@ use crate::auth::{Administrator, Staff};
 use crate::clock::from_seconds;
 use crate::db::Db;
 use crate::error::{Error, FieldError, Result};
-use crate::web::{Html, Narrowing, Page, Told, Visit};
+use crate::web::{Html, Narrowing, Page, Told, Visit, narrowed, narrows};
 
 /// Entries on a page.
 const PAGE: usize = 50;
@@ -110,31 +110,25 @@ impl Asked {
         })
     }
 
-    fn is_set(&self) -> bool {
-        [&self.action, &self.actor, &self.object, &self.tenant, &self.from, &self.to]
-            .iter()
-            .any(|text| !text.is_empty())
-    }
-
-    /// The same question for a link, from after an entry where there is one.
-    fn query(&self, after: Option<&Shown>) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
+    fn fields(&self) -> [(&'static str, &str); 6] {
+        [
             ("action", &self.action),
             ("actor", &self.actor),
             ("object", &self.object),
             ("tenant", &self.tenant),
             ("from", &self.from),
             ("to", &self.to),
-        ] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        if let Some(last) = after {
-            query.append_pair("after", &format!("{}-{}", last.row.at, last.row.id));
-        }
-        query.finish()
+        ]
+    }
+
+    fn is_set(&self) -> bool {
+        narrows(&self.fields())
+    }
+
+    /// The same question for a link, from after an entry where there is one.
+    fn query(&self, after: Option<&Shown>) -> String {
+        let after = after.map(|last| format!("{}-{}", last.row.at, last.row.id));
+        narrowed(&self.fields(), after.as_deref())
     }
 }
 

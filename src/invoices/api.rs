@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Cursor, Detail, Filter, Invoice as Row, Line as RowLine, Outcome, Payment as RowPayment, Word, act, store,
+    Cursor, Detail, Invoice as Row, Line as RowLine, Outcome, Payment as RowPayment, Word, act, span, store,
 };
 use crate::api::fields::{day, integer, one_of, parsed};
 use crate::api::view::told;
@@ -210,8 +210,7 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<axum::Json<Invoices>> {
     let tenant = reader.tenant.id.as_str();
-    let filter = Filter { from: asked.from, to: asked.to, ..Filter::default() };
-    let span = filter.span(&reader.tenant.time_zone);
+    let span = span(asked.from, asked.to, &reader.tenant.time_zone);
     let wanted = store::Wanted { word: asked.status, span, after: asked.cursor.as_ref() };
     let mut tx = app.db.read().await?;
     let mut rows = store::page(&mut tx, tenant, &wanted, asked.limit + 1, asked.offset).await?;

@@ -10,7 +10,7 @@ pub mod store;
 pub mod web;
 
 pub use act::{find, link_of};
-pub use query::{BadQuery, Cursor, Filter, NotACursor, Query, StatusFilter};
+pub use query::{Cursor, Filter, NotACursor, StatusFilter, span};
 
 use jiff::Timestamp;
 use serde::Deserialize;

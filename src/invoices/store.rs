@@ -77,13 +77,8 @@ struct PaidBy {
 ///
 /// # Errors
 /// The database did not answer.
-pub async fn list(
-    tx: &mut Tx,
-    tenant: &str,
-    filter: &Filter,
-    (from, until): (i64, i64),
-    limit: i64,
-) -> Result<Vec<Invoice>> {
+pub async fn list(tx: &mut Tx, tenant: &str, filter: &Filter, limit: i64) -> Result<Vec<Invoice>> {
+    let (from, until) = filter.span;
     // The end of the time span is a place in the same order as the cursor: whichever comes later in the list begins the page.
     let (before, id) = match &filter.after {
         Some(after) if after.created_at < until => (after.created_at, after.id.as_str()),

@@ -2,20 +2,21 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query as Asked, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
+use serde::Deserialize;
 
-use super::{BadQuery, Detail, Filter, Invoice, Line, PAGE, Query, StatusFilter, find, link_of, store};
+use super::{Cursor, Detail, Filter, Invoice, Line, PAGE, StatusFilter, find, link_of, store};
 use crate::app::App;
 use crate::auth::{Administrator, Reader};
 use crate::clock::from_seconds;
-use crate::error::{FieldError, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::money::{Money, totals};
 use crate::stripe::{Budget, snapshot};
 use crate::tenants::Tenant;
-use crate::web::{Csv, Form, Html, Nothing, Page, Redirect, redirect_out};
+use crate::web::{Csv, Form, Html, Narrowing, Nothing, Page, Redirect, narrowed, narrows, redirect_out};
 
 /// Rows of the accountant's file that are read at once.
 const EXPORT_STEP: i64 = 1000;
@@ -34,11 +35,42 @@ pub fn router() -> Router<App> {
         .route("/invoices/{id}/pay", post(pay))
 }
 
+/// What is asked of the list, as it stands in addresses and forms.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    status: String,
+    from: String,
+    to: String,
+    after: String,
+}
+
+impl Asked {
+    fn filter(&self, page: &Page) -> Result<Filter, Vec<FieldError>> {
+        let mut read = Narrowing::of(page);
+        let status = read.choice(("status", "invoices-status"), &self.status, StatusFilter::read);
+        let (from, until) =
+            read.days((("from", "invoices-from"), &self.from), (("to", "invoices-to"), &self.to));
+        let after = read.after(&self.after, |text| text.parse().ok());
+        let span = (from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
+        read.filter(Filter { status, span, after })
+    }
+
+    fn fields(&self) -> [(&'static str, &str); 3] {
+        [("status", &self.status), ("from", &self.from), ("to", &self.to)]
+    }
+
+    /// The same question for a link, from after an invoice where there is one.
+    fn query(&self, after: Option<&Cursor>) -> String {
+        narrowed(&self.fields(), after.map(Cursor::text).as_deref())
+    }
+}
+
 #[derive(Template)]
 #[template(path = "invoices/list.html")]
 struct List {
     page: Page,
-    asked: Query,
+    asked: Asked,
     statuses: [StatusFilter; 4],
     invoices: Vec<Invoice>,
     totals: Vec<(String, String, String)>,
@@ -52,32 +84,30 @@ async fn list(
     page: Page,
     State(app): State<App>,
     reader: Reader,
-    Asked(asked): Asked<Query>,
-) -> Result<Response> {
-    let filter = match asked.filter() {
-        Ok(filter) => filter,
-        Err(bad) => return refused(page, asked, &bad),
+    Query(asked): Query<Asked>,
+) -> Result<(StatusCode, Html<List>)> {
+    let filter = asked.filter(&page);
+    let (page, filter) = page.narrowed(filter);
+    let tenant = reader.tenant.id.as_str();
+    let mut invoices = match filter {
+        Some(filter) => store::list(&mut app.db.read().await?, tenant, &filter, PAGE + 1).await?,
+        None => Vec::new(),
     };
-    let span = filter.span(&page.time_zone());
-    let mut tx = app.db.read().await?;
-    let mut invoices = store::list(&mut tx, reader.tenant.id.as_str(), &filter, span, PAGE + 1).await?;
-    drop(tx);
-
     let has_more = invoices.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     invoices.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let last = invoices.last().filter(|_| has_more).map(Invoice::cursor);
-    Ok(Html(List {
-        asked,
+    let list = List {
         statuses: StatusFilter::ALL,
         totals: sums(&page, &invoices)?,
-        older: last.map(|last| filter.query(Some(&last))),
-        newest: filter.after.as_ref().map(|_| filter.query(None)),
-        export: filter.query(None),
-        is_narrowed: filter.is_set(),
+        older: last.map(|last| asked.query(Some(&last))),
+        newest: (!asked.after.is_empty()).then(|| asked.query(None)),
+        export: asked.query(None),
+        is_narrowed: narrows(&asked.fields()),
+        asked,
         invoices,
         page,
-    })
-    .into_response())
+    };
+    Ok((list.page.status(), Html(list)))
 }
 
 /// Total and what is still to be paid, for each currency that is listed.
@@ -90,33 +120,6 @@ fn sums(page: &Page, invoices: &[Invoice]) -> Result<Vec<(String, String, String
     )?;
     let code = |of: &Money| of.currency.code().to_ascii_uppercase();
     Ok(all.iter().zip(&open).map(|(all, open)| (code(all), page.money(all), page.money(open))).collect())
-}
-
-/// The list without invoices, saying what of the filter cannot be understood.
-fn refused(page: Page, asked: Query, bad: &[BadQuery]) -> Result<Response> {
-    let error = |bad: &BadQuery| {
-        let (field, label, key) = match bad {
-            BadQuery::Status => ("status", "invoices-status", "web-no-choice"),
-            BadQuery::From => ("from", "invoices-from", "web-no-day"),
-            BadQuery::To => ("to", "invoices-to", "web-no-day"),
-            BadQuery::Order => ("to", "invoices-to", "web-no-span"),
-            BadQuery::After => ("invoices", "invoices-title", "web-no-page"),
-        };
-        FieldError::new(field, key).with("field", page.t(label))
-    };
-    let errors = bad.iter().map(error).collect();
-    let list = List {
-        page: page.with_errors(errors),
-        asked,
-        statuses: StatusFilter::ALL,
-        invoices: Vec::new(),
-        totals: Vec::new(),
-        older: None,
-        newest: None,
-        export: String::new(),
-        is_narrowed: true,
-    };
-    Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(list)).into_response())
 }
 
 #[derive(Template)]
@@ -194,17 +197,14 @@ async fn export(
     page: Page,
     State(app): State<App>,
     reader: Reader,
-    Asked(asked): Asked<Query>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response> {
-    let mut filter = match asked.filter() {
-        Ok(filter) => Filter { after: None, ..filter },
-        Err(bad) => return refused(page, asked, &bad),
-    };
-    let span = filter.span(&page.time_zone());
+    let asked = Asked { after: String::new(), ..asked };
+    let mut filter = asked.filter(&page).map_err(Error::Invalid)?;
     let mut csv = Csv::new(&COLUMNS);
     let mut tx = app.db.read().await?;
     for _ in 0..EXPORT_MOST.div_ceil(usize::try_from(EXPORT_STEP).unwrap_or(1)) {
-        let invoices = store::list(&mut tx, reader.tenant.id.as_str(), &filter, span, EXPORT_STEP).await?;
+        let invoices = store::list(&mut tx, reader.tenant.id.as_str(), &filter, EXPORT_STEP).await?;
         for invoice in &invoices {
             row(&mut csv, &page, invoice);
         }

@@ -17,7 +17,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::auth::Staff;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::i18n::Language;
-use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, narrowed, narrows, redirect};
 
 /// Mails on a page.
 const PAGE: usize = 50;
@@ -61,17 +61,13 @@ impl Asked {
     }
 
     fn is_set(&self) -> bool {
-        self.fields().iter().any(|(_, value)| !value.trim().is_empty())
+        narrows(&self.fields())
     }
 
     /// The address of the list with this filter, from after a mail where there is one.
     fn link(&self, after: Option<&MailRow>) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.fields().iter().filter(|(_, value)| !value.is_empty()));
-        if let Some(last) = after {
-            query.append_pair("after", &format!("{}-{}", last.created_at, last.id));
-        }
-        format!("/staff/mails?{}", query.finish())
+        let after = after.map(|last| format!("{}-{}", last.created_at, last.id));
+        format!("/staff/mails?{}", narrowed(&self.fields(), after.as_deref()))
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) use form::collect;
 pub use form::{FORM_LIMIT, Form, Nothing};
 pub use headers::no_referrer;
 pub use language::LanguageChoice;
-pub use narrow::{Named, Narrowing};
+pub use narrow::{Named, Narrowing, narrowed, narrows};
 pub use page::{Html, Page};
 pub use redirect::{Redirect, local_path, redirect, redirect_out};
 pub use site::{STRIPE_ORIGINS, Site};

@@ -15,6 +15,19 @@ pub struct Narrowing<'a> {
     wrong: Vec<FieldError>,
 }
 
+/// Whether any of the fields of a filter narrows anything.
+pub fn narrows(fields: &[(&str, &str)]) -> bool {
+    fields.iter().any(|(_, value)| !value.trim().is_empty())
+}
+
+/// The fields of a filter for an address, without those that narrow nothing; of the page after a row where its place is given.
+pub fn narrowed(fields: &[(&str, &str)], after: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
+    query.extend_pairs(after.map(|after| ("after", after)));
+    query.finish()
+}
+
 /// The name of a field in the address, and the key of its words on the page.
 pub type Named = (&'static str, &'static str);
 

@@ -23,7 +23,7 @@ use crate::auth::Staff;
 use crate::clock::from_seconds;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::money::{Currency, Money};
-use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, narrowed, narrows, redirect};
 
 /// Runs on a page, and findings.
 const RUNS: usize = 25;
@@ -152,18 +152,17 @@ impl Narrow {
         read.filter(Filter { kind, severity, state, after })
     }
 
+    fn fields(&self) -> [(&'static str, &str); 3] {
+        [("kind", &self.kind), ("severity", &self.severity), ("state", &self.state)]
+    }
+
     fn is_set(&self) -> bool {
-        ![&self.kind, &self.severity, &self.state].iter().all(|value| value.is_empty())
+        narrows(&self.fields())
     }
 
     fn query(&self, last: &FindingRow) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("kind", &self.kind)
-            .append_pair("severity", &self.severity)
-            .append_pair("state", &self.state)
-            .append_pair("after", &format!("{}-{}", last.severity.as_str(), last.id));
-        query.finish()
+        let after = format!("{}-{}", last.severity.as_str(), last.id);
+        narrowed(&self.fields(), Some(&after))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::staff::timeline::{Kind, Moment, Point};
 use crate::stripe::{self, Budget, CustomerId};
 use crate::sync;
 use crate::usage::view;
-use crate::web::{Flash, Form, Html, Narrowing, Nothing, Page, redirect};
+use crate::web::{Flash, Form, Html, Narrowing, Nothing, Page, narrowed, redirect};
 
 /// Moments on a page of the timeline.
 const PAGE: usize = 50;
@@ -234,11 +234,8 @@ pub(super) async fn timeline(
 
     let has_more = moments.len() > PAGE;
     moments.truncate(PAGE);
-    let older = moments.last().filter(|_| has_more).map(|last| {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("kind", kind.map_or("", Kind::as_str)).append_pair("after", &Point::of(last));
-        query.finish()
-    });
+    let last = moments.last().filter(|_| has_more);
+    let older = last.map(|last| narrowed(&[("kind", &wanted.kind)], Some(&Point::of(last))));
     Ok((page.status(), Html(TimelinePage { page, sheet, kind, moments, older, is_newest })))
 }
 

@@ -12,7 +12,7 @@ use crate::catalog;
 use crate::clock::from_seconds;
 use crate::error::{FieldError, Result};
 use crate::staff::store::{self, Found, Search};
-use crate::web::{Html, Narrowing, Page};
+use crate::web::{Html, Narrowing, Page, narrowed, narrows};
 
 /// Tenants on a page.
 const PAGE: usize = 50;
@@ -42,20 +42,16 @@ impl Asked {
         })
     }
 
+    fn fields(&self) -> [(&'static str, &str); 3] {
+        [("q", self.q.trim()), ("status", &self.status), ("plan", &self.plan)]
+    }
+
     fn is_set(&self) -> bool {
-        !(self.q.trim().is_empty() && self.status.is_empty() && self.plan.is_empty())
+        narrows(&self.fields())
     }
 
     fn query(&self, after: Option<&str>) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        let pairs = [
-            ("q", self.q.trim()),
-            ("status", &self.status),
-            ("plan", &self.plan),
-            ("after", after.unwrap_or("")),
-        ];
-        query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
-        query.finish()
+        narrowed(&self.fields(), after)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::clock::from_seconds;
 use crate::db::Tx;
 use crate::error::{Error, FieldError, Result, WayOn};
 use crate::stripe::Budget;
-use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, redirect};
+use crate::web::{ClientAddress, Flash, Form, Html, Narrowing, Nothing, Page, narrowed, narrows, redirect};
 use crate::webhooks::store::{self, Consequence, Summary};
 use crate::webhooks::{Filter, MOST_REPLAYED, State, TYPES, readable, work};
 
@@ -77,17 +77,13 @@ impl Asked {
     }
 
     fn is_set(&self) -> bool {
-        self.fields().iter().any(|(_, value)| !value.trim().is_empty())
+        narrows(&self.fields())
     }
 
     /// The address of the list with this filter, from after an event where there is one.
     fn link(&self, after: Option<&Summary>) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.fields().iter().filter(|(_, value)| !value.is_empty()));
-        if let Some(last) = after {
-            query.append_pair("after", &format!("{}-{}", last.received_at, last.id));
-        }
-        format!("/staff/events?{}", query.finish())
+        let after = after.map(|last| format!("{}-{}", last.received_at, last.id));
+        format!("/staff/events?{}", narrowed(&self.fields(), after.as_deref()))
     }
 }
 

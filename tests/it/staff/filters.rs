@@ -40,8 +40,14 @@ both_databases! {
         let words = &["From: this is no day", "Status: choose one", "To: this is no day"];
         let answer = owner.get("/invoices?status=lost&from=x&to=y").await.expect(StatusCode::UNPROCESSABLE_ENTITY).shows(words);
         assert!(answer.body.contains("aria-describedby=\"status-error\"") && answer.body.contains("aria-describedby=\"from-error\""));
-        owner.get("/invoices?after=x").await.expect(StatusCode::UNPROCESSABLE_ENTITY)
-            .shows(&["Invoices: this page of it does not exist"]);
+        for after in ["x", "17", "1.in/../.."] {
+            owner.get(&format!("/invoices?after={after}")).await.expect(StatusCode::UNPROCESSABLE_ENTITY)
+                .shows(&["List: this page of it does not exist"]);
+        }
+        owner.get("/invoices?from=2026-02-02&to=2026-02-01").await.expect(StatusCode::UNPROCESSABLE_ENTITY)
+            .shows(&["To: the last day is before the first"]);
+        owner.get("/invoices.csv?status=lost&from=x").await.expect(StatusCode::UNPROCESSABLE_ENTITY)
+            .shows(&["Status: choose one", "From: this is no day"]);
         // What was understood stays chosen, and what was typed stays typed.
         let kept = ["value=\"receipt\" selected", "value=\"ten_1\"", "Clear"];
         sam.get("/staff/mails?kind=receipt&state=lost&tenant=ten_1").await.shows(&kept);
