@@ -255,6 +255,7 @@ async function changesOfPlan(visit) {
   const { page } = visit;
   await signIn(visit, 'Bruno');
   await page.getByRole('button', { name: 'Let my card fail' }).click();
+  await page.waitForSelector('text=Your card will be declined from now on.');
   await page.goto(`${demoUrl}/plans`);
   const enterprise = page.locator('.plan').filter({ has: page.locator('#plan-enterprise') });
   await enterprise.locator('form button').click();
@@ -272,6 +273,7 @@ async function changesOfPlan(visit) {
   await page.waitForSelector('text=Thank you: the invoice is paid.');
   await page.goto(`${demoUrl}/`);
   await page.getByRole('button', { name: 'Let my card pay' }).click();
+  await page.waitForSelector('text=Your card will pay from now on.');
   await page.reload();
   await page.locator('#plan', { hasText: 'Enterprise' }).waitFor({ timeout: 20_000 });
 
@@ -346,10 +348,8 @@ async function staffLooksAtWhatDrifted(visit) {
   await page.locator('table tbody th a').first().click();
   await page.waitForURL((url) => url.pathname.startsWith('/staff/reconciliation/'));
   const finding = page.locator('a[href^="/staff/reconciliation/findings/"]').first();
-  for (let again = 0; again < 60 && (await finding.count()) === 0; again += 1) {
-    await page.waitForTimeout(1_000);
-    await page.reload();
-  }
+  // As long as the run goes on the page looks again by itself.
+  await finding.waitFor({ timeout: 60_000 });
   await visit.examine('staff: a run with findings');
   await finding.click();
   await page.waitForURL((url) => url.pathname.startsWith('/staff/reconciliation/findings/'));
